@@ -1,0 +1,50 @@
+/**
+ * The clock of the saga: remembers by when each checkout should have ended, and asks when it has not.
+ *
+ * A deadline is only a reminder; the checkout's stream decides. So an entry left behind by a crash, or met by
+ * two processes at once, does no harm: the answer is nothing, or given once.
+ */
+import type { Collection, Db } from 'mongodb'
+import { isDuplicateKey } from '../../shared/store/duplicate-key.ts'
+import type { TraceHeaders } from '../../shared/store/event-store.ts'
+
+export interface Deadline {
+  /** The checkout's id. */
+  readonly _id: string
+  readonly dueAt: Date
+  readonly traceHeaders: TraceHeaders
+}
+
+const batchSize = 100
+
+export class Deadlines {
+  readonly #deadlines: Collection<Deadline>
+
+  constructor(database: Db) {
+    this.#deadlines = database.collection<Deadline>('deadlines')
+  }
+
+  async prepare(): Promise<void> {
+    await this.#deadlines.createIndex({ dueAt: 1 })
+  }
+
+  async set(checkoutId: string, dueAt: Date, traceHeaders: TraceHeaders): Promise<void> {
+    try {
+      await this.#deadlines.insertOne({ _id: checkoutId, dueAt, traceHeaders })
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error
+    }
+  }
+
+  async clear(checkoutId: string): Promise<void> {
+    await this.#deadlines.deleteOne({ _id: checkoutId })
+  }
+
+  due(now: Date): Promise<Deadline[]> {
+    return this.#deadlines
+      .find({ dueAt: { $lte: now } })
+      .sort({ dueAt: 1 })
+      .limit(batchSize)
+      .toArray()
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * The payment network, a fake: nobody's money moves. It behaves as a real one would towards us: slow or
+ * failing when its tokens say so, idempotent under the checkout id, and with a ledger of its own that survives
+ * our crashes, in a database of its own. The tokens are how a user makes failures happen.
+ *
+ * The ledger rests on unique inserts: the first entry of a checkout (`@1`) is captured, declined or barred and
+ * stands for good; the second (`@2`) can only be the refund of a capture.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import type { Collection, Db } from 'mongodb'
+import type { Money, Reason } from '../../shared/contracts/events.ts'
+import { isDuplicateKey } from '../../shared/store/duplicate-key.ts'
+import type { NetworkAnswer } from './decider.ts'
+
+export interface LedgerEntry {
+  readonly _id: string
+  readonly checkoutId: string
+  readonly kind: 'captured' | 'declined' | 'barred' | 'refunded'
+  readonly total?: Money
+  readonly reason?: Reason
+  readonly at: Date
+}
+
+/** What each token makes the network do; any other token is unknown to it and declined. */
+export const tokens: Readonly<
+  Record<
+    string,
+    {
+      readonly declines?: Reason
+      readonly delayMillis?: number
+      readonly failures?: number
+      readonly what: string
+    }
+  >
+> = {
+  tok_visa: { what: 'is captured' },
+  tok_mastercard: { what: 'is captured' },
+  tok_declined: { declines: 'card_declined', what: 'is declined: card_declined' },
+  tok_insufficient_funds: { declines: 'insufficient_funds', what: 'is declined: insufficient_funds' },
+  tok_expired: { declines: 'expired_card', what: 'is declined: expired_card' },
+  tok_slow: { delayMillis: 2_000, what: 'is captured after 2 s' },
+  tok_flaky: { failures: 2, what: 'fails twice with a network error, then is captured' },
+}
+
+/** The network could not be reached or gave no answer; asking again is right. */
+export class PaymentNetworkUnavailable extends Error {
+  readonly code = 'payment_network_unavailable'
+  readonly retriable = true
+  constructor() {
+    super('the payment network did not answer')
+    this.name = 'PaymentNetworkUnavailable'
+  }
+}
+
+const tracer = trace.getTracer('sagascope')
+
+export class FakePaymentNetwork {
+  readonly #ledger: Collection<LedgerEntry>
+  readonly #failuresSoFar = new Map<string, number>()
+
+  constructor(database: Db) {
+    this.#ledger = database.collection<LedgerEntry>('ledger')
+  }
+
+  /** Captures once; asked again it gives the answer that it gave first. */
+  capture(checkoutId: string, token: string, total: Money): Promise<NetworkAnswer> {
+    return asClient('capture', async () => {
+      const {
+        declines,
+        delayMillis,
+        failures = 0,
+      } = Object.hasOwn(tokens, token) ? (tokens[token] ?? {}) : { declines: 'unknown_token' as const }
+      if (delayMillis !== undefined) await delay(delayMillis)
+      this.#failFirst(checkoutId, failures)
+      const entry = await this.#enterFirst(
+        declines
+          ? { checkoutId, kind: 'declined', reason: declines }
+          : { checkoutId, kind: 'captured', total },
+      )
+      return toAnswer(entry)
+    })
+  }
+
+  /** Refunds what was captured, or bars a later capture. */
+  cancel(checkoutId: string): Promise<NetworkAnswer> {
+    return asClient('cancel', async () => {
+      const first = await this.#enterFirst({ checkoutId, kind: 'barred' })
+      if (first.kind !== 'captured') return toAnswer(first)
+      const refund = { ...first, _id: `${checkoutId}@2`, kind: 'refunded', at: new Date() } as const
+      await this.#insert(refund)
+      return toAnswer(refund)
+    })
+  }
+
+  async #enterFirst(entry: Omit<LedgerEntry, '_id' | 'at'>): Promise<LedgerEntry> {
+    const first = { _id: `${entry.checkoutId}@1`, at: new Date(), ...entry }
+    if (await this.#insert(first)) return first
+    const earlier = await this.#ledger.findOne({ _id: first._id })
+    if (!earlier) throw new PaymentNetworkUnavailable()
+    return earlier
+  }
+
+  /** @returns false when the place was taken */
+  async #insert(entry: LedgerEntry): Promise<boolean> {
+    try {
+      await this.#ledger.insertOne(entry)
+      return true
+    } catch (error) {
+      if (isDuplicateKey(error)) return false
+      throw error
+    }
+  }
+
+  #failFirst(checkoutId: string, failures: number): void {
+    const soFar = this.#failuresSoFar.get(checkoutId) ?? 0
+    if (soFar >= failures) {
+      this.#failuresSoFar.delete(checkoutId)
+      return
+    }
+    this.#failuresSoFar.set(checkoutId, soFar + 1)
+    throw new PaymentNetworkUnavailable()
+  }
+}
+
+function toAnswer({ checkoutId, kind, total, reason }: LedgerEntry): NetworkAnswer {
+  const paymentId = `payment-${checkoutId}`
+  switch (kind) {
+    case 'captured':
+    case 'refunded':
+      return { kind, paymentId, total: total ?? { amount: 0, currency: 'EUR' } }
+    case 'declined':
+      return { kind, reason: reason ?? 'card_declined' }
+    case 'barred':
+      return { kind }
+    default:
+      return kind satisfies never
+  }
+}
+
+/** Each call is a client span, as a call over HTTP to a real network would be. */
+function asClient(operation: string, call: () => Promise<NetworkAnswer>): Promise<NetworkAnswer> {
+  const options = { kind: SpanKind.CLIENT, attributes: { 'peer.service': 'payment-network' } }
+  return tracer.startActiveSpan(`${operation} payment`, options, async (span) => {
+    try {
+      const answer = await call()
+      if (answer) span.setAttribute('payment.outcome', answer.kind)
+      return answer
+    } catch (error) {
+      span.recordException(error as Error)
+      span.setStatus({ code: SpanStatusCode.ERROR, message: (error as Error).message })
+      throw error
+    } finally {
+      span.end()
+    }
+  })
+}

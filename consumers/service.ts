@@ -1,0 +1,142 @@
+/**
+ * What every service of the saga has in common: it reads its topics, answers by its decider, commits,
+ * publishes. A service adds its logic, and nothing else that is its own.
+ */
+import type { SagaEvent, Service } from '../shared/contracts/events.ts'
+import type { Consumed } from '../shared/contracts/flow.ts'
+import { concerns, consumedBy, keeperOf, subscriptionsOf } from '../shared/contracts/flow.ts'
+import type { ServiceLogic } from '../shared/kernel/answer.ts'
+import { answer } from '../shared/kernel/answer.ts'
+import type { IncomingMessage } from '../shared/messaging/cloud-events.ts'
+import { fromMessage, PoisonMessage, typeOf } from '../shared/messaging/cloud-events.ts'
+import type { Handler } from '../shared/messaging/handler.ts'
+import { compose } from '../shared/messaging/handler.ts'
+import { KafkaConnection } from '../shared/messaging/kafka.ts'
+import { deadLettered } from '../shared/messaging/middleware/dead-letter.ts'
+import { logged } from '../shared/messaging/middleware/log.ts'
+import { retried } from '../shared/messaging/middleware/retry.ts'
+import { traced } from '../shared/messaging/middleware/trace.ts'
+import { forgetActiveSpan } from '../shared/telemetry/span-processors.ts'
+import { startHealthServer } from '../shared/process/health.ts'
+import type { Process } from '../shared/process/lifecycle.ts'
+import { startProcess } from '../shared/process/lifecycle.ts'
+import type { Commit } from '../shared/store/event-store.ts'
+import { EventStore } from '../shared/store/event-store.ts'
+import type { StoreConnection } from '../shared/store/mongo.ts'
+import { connectStore } from '../shared/store/mongo.ts'
+import { count } from '../shared/telemetry/saga-metrics.ts'
+import { Outbox } from '../producers/outbox/outbox.ts'
+
+export interface ServiceTools extends Process {
+  readonly connection: StoreConnection
+  readonly store: EventStore
+  /** Counts and publishes a commit. */
+  readonly publish: (commit: Commit) => Promise<void>
+}
+
+export const consumerGroupOf = (service: Service): string => `sagascope-${service}`
+
+type CreateLogic<S extends Service, State, Event extends SagaEvent, Answer> = (
+  tools: ServiceTools,
+) =>
+  ServiceLogic<State, Event, Consumed<S>, Answer> | Promise<ServiceLogic<State, Event, Consumed<S>, Answer>>
+
+/** Runs a service until the process is told to stop. */
+export const runService = <S extends Service, State, Event extends SagaEvent, Answer>(
+  service: S,
+  createLogic: CreateLogic<S, State, Event, Answer>,
+): Promise<void> => startProcess(service, (process) => startService(service, createLogic, process))
+
+async function startService<S extends Service, State, Event extends SagaEvent, Answer>(
+  service: S,
+  createLogic: CreateLogic<S, State, Event, Answer>,
+  process: Process,
+): Promise<void> {
+  const { config, log, lifecycle } = process
+  const connection = await connectStore({
+    mongodbUrl: config.MONGODB_URL,
+    databasePrefix: config.MONGODB_DATABASE_PREFIX,
+  })
+  lifecycle.onStop(() => connection.close())
+  const store = new EventStore(connection.databaseOf(service), service)
+  await store.prepare()
+
+  const kafka = new KafkaConnection({ brokers: config.KAFKA_BROKERS, clientId: service }, log)
+  await kafka.ensureTopics(config.KAFKA_TOPIC_PARTITIONS, config.KAFKA_TOPIC_REPLICATION_FACTOR)
+  const producer = await kafka.connectProducer()
+  lifecycle.onStop(() => producer.disconnect())
+
+  const outbox = new Outbox({
+    store,
+    send: producer.send,
+    log,
+    sweepIntervalMillis: config.OUTBOX_SWEEP_INTERVAL_MILLIS,
+    sweepGraceMillis: config.OUTBOX_SWEEP_GRACE_MILLIS,
+  })
+  outbox.start()
+  lifecycle.onStop(() => outbox.stop())
+
+  const publish = async (commit: Commit): Promise<void> => {
+    for (const { event } of commit.events) count(event)
+    await outbox.publish(commit)
+  }
+  const logic = await createLogic({ ...process, connection, store, publish })
+
+  const handler: Handler = async ({ message }) => {
+    const recorded = fromMessage(message)
+    if (!concerns(service, recorded)) return 'nothing to do'
+    const { id: causedBy, checkoutId, event } = recorded
+    const commit = await answer(store, logic, { checkoutId, causedBy, event })
+    if (!commit) return 'nothing to do'
+    await publish(commit)
+    return 'answered'
+  }
+  const groupId = consumerGroupOf(service)
+  const handle = compose(
+    [traced(groupId), logged, deadLettered(groupId, (letter) => producer.send([letter])), retried()],
+    handler,
+  )
+  const isOurs = ownership(service)
+  const consumer = await kafka.startConsumer({
+    groupId,
+    topics: subscriptionsOf(service),
+    concurrency: config.CONSUMER_CONCURRENCY,
+    offsetCommitIntervalMillis: config.OFFSET_COMMIT_INTERVAL_MILLIS,
+    onFatal: (error) => lifecycle.fail(error),
+    handle: async (message, heartbeat) => {
+      if (isOurs(message)) await handle({ message, log, heartbeat, signal: lifecycle.signal })
+      else forgetActiveSpan()
+    },
+  })
+  lifecycle.onStop(() => consumer.stop())
+
+  const health = await startHealthServer({ host: config.HEALTH_HOST, port: config.HEALTH_PORT }, async () => {
+    await connection.ping()
+    return consumer.joined()
+  })
+  lifecycle.onStop(() => health.close())
+  log.info({ 'event.name': 'health.listening', port: health.port }, 'health server listens')
+}
+
+/**
+ * Which messages of its topics are a service's to handle: those it reacts to, and those that nobody can
+ * read and whose keeper it is.
+ */
+function ownership(service: Service): (message: IncomingMessage) => boolean {
+  const reactsTo = consumedBy(service)
+  return (message) => {
+    const type = typeOf(message)
+    if (type !== undefined && reactsTo.has(type)) return true
+    return keeperOf(message.topic, type) === service && !isReadable(message)
+  }
+}
+
+function isReadable(message: IncomingMessage): boolean {
+  try {
+    fromMessage(message)
+    return true
+  } catch (error) {
+    if (error instanceof PoisonMessage) return false
+    throw error
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * The kernel: read the stream, decide, commit by one insert. Everything else around a service is plumbing.
+ *
+ * A taken version means that somebody was faster: read again, ask the outside world again (it gives the
+ * same answer), decide again. A taken cause means that this message was answered before.
+ */
+import { context, propagation } from '@opentelemetry/api'
+import type { Decider, Input } from '../contracts/decider.ts'
+import { fold } from '../contracts/decider.ts'
+import type { SagaEvent } from '../contracts/events.ts'
+import type { Commit, EventStore } from '../store/event-store.ts'
+
+/** A decider, and the one function of a service that touches the outside world before it decides. */
+export interface ServiceLogic<State, Event extends SagaEvent, Asked, Answer> {
+  readonly decider: Decider<State, Input<Asked, Answer>, Event>
+  /** Idempotent under the checkout id: asked twice it does once, and answers the same. */
+  readonly consult: (question: Input<Asked>, state: State) => Promise<Answer>
+}
+
+/** What is to be answered: an event or a deadline, and the id under which the answer is remembered. */
+export interface Question<Asked> {
+  readonly checkoutId: string
+  /** Id of the message or deadline: it is answered at most once. */
+  readonly causedBy: string
+  readonly event: Asked
+}
+
+/** Conflicts come from a few messages of one checkout handled side by side; many in a row mean a defect. */
+const conflictLimit = 20
+
+export class TooManyConflicts extends Error {
+  readonly code = 'too_many_conflicts'
+  readonly retriable = true
+  constructor(checkoutId: string) {
+    super(
+      `the stream of checkout ${checkoutId} moved on ${conflictLimit} times while one message was decided`,
+    )
+    this.name = 'TooManyConflicts'
+  }
+}
+
+/**
+ * Answers a question with at most one commit.
+ * @returns the commit, or undefined when there is nothing to do or it was done before
+ */
+export async function answer<State, Event extends SagaEvent, Asked, Answer>(
+  store: EventStore,
+  { decider, consult }: ServiceLogic<State, Event, Asked, Answer>,
+  { checkoutId, causedBy, event }: Question<Asked>,
+  now: () => Date = () => new Date(),
+): Promise<Commit | undefined> {
+  for (let conflicts = 0; conflicts < conflictLimit; conflicts++) {
+    const stream = await store.read(checkoutId)
+    if (stream.commits.some((commit) => commit.causedBy === causedBy)) return undefined
+    // The stream is this service's own, so what it holds is what its decider made.
+    const state = fold(
+      decider,
+      stream.events.map((recorded) => recorded.event as Event),
+    )
+    const reply = await consult({ checkoutId, event, answer: undefined }, state)
+    const events = decider.decide({ checkoutId, event, answer: reply }, state)
+    if (events.length === 0) return undefined
+    const result = await store.append({
+      checkoutId,
+      version: stream.version + 1,
+      causedBy,
+      at: now(),
+      events,
+      traceHeaders: activeTraceHeaders(),
+    })
+    if (result.outcome === 'appended') return result.commit
+    if (result.outcome === 'duplicate') return undefined
+  }
+  throw new TooManyConflicts(checkoutId)
+}
+
+/** The context of the span that commits, as headers: whoever publishes later continues its trace. */
+export function activeTraceHeaders(): Record<string, string> {
+  const headers: Record<string, string> = {}
+  propagation.inject(context.active(), headers)
+  return headers
+}

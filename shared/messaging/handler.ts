@@ -1,0 +1,22 @@
+/** A handler takes a message; a middleware wraps a handler, one file and one concern each. */
+import type { Logger } from '../telemetry/logger.ts'
+import type { IncomingMessage } from './cloud-events.ts'
+
+export interface Handling {
+  readonly message: IncomingMessage
+  readonly log: Logger
+  /** Tells the broker that this consumer lives, while a handler waits. */
+  readonly heartbeat: () => Promise<void>
+  /** Aborted when the process drains: what waits gives up, and the message is delivered again. */
+  readonly signal: AbortSignal
+}
+
+/** What became of a message; for the log. */
+export type Outcome = 'answered' | 'nothing to do' | 'dead-lettered'
+
+export type Handler = (handling: Handling) => Promise<Outcome>
+export type Middleware = (next: Handler) => Handler
+
+/** The first middleware is the outermost. */
+export const compose = (middleware: readonly Middleware[], handler: Handler): Handler =>
+  middleware.reduceRight((next, wrap) => wrap(next), handler)

@@ -1,0 +1,14 @@
+/** Kafka headers as strings. */
+import type { IHeaders } from 'kafkajs'
+
+export type Headers = Readonly<Record<string, string>>
+
+/** Of a header given more than once the first counts; bytes are read as UTF-8. */
+export function readableHeaders(headers: IHeaders | undefined): Headers {
+  const readable: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers ?? {})) {
+    const first = Array.isArray(value) ? value[0] : value
+    if (first !== undefined) readable[name] = first.toString()
+  }
+  return readable
+}

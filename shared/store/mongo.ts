@@ -1,0 +1,35 @@
+/** The connection to the store; the only file that knows how databases are named. */
+import type { Db } from 'mongodb'
+import { MongoClient } from 'mongodb'
+import type { Service } from '../contracts/events.ts'
+
+export interface StoreConfig {
+  /** mongodb:// or mongodb+srv:// */
+  readonly mongodbUrl: string
+  /** Before the database names, so that several systems can share a server. */
+  readonly databasePrefix: string
+}
+
+export interface StoreConnection {
+  /** The database that one service owns. */
+  databaseOf(owner: Service | 'payment-network'): Db
+  /** @throws when the server does not answer in time */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+/** @throws MongoServerSelectionError when no server answers within 10 s */
+export async function connectStore({ mongodbUrl, databasePrefix }: StoreConfig): Promise<StoreConnection> {
+  const client = new MongoClient(mongodbUrl, {
+    serverSelectionTimeoutMS: 10_000,
+    ignoreUndefined: true,
+  })
+  await client.connect()
+  return {
+    databaseOf: (owner) => client.db(`${databasePrefix}-${owner}`),
+    ping: async () => {
+      await client.db('admin').command({ ping: 1 })
+    },
+    close: () => client.close(),
+  }
+}

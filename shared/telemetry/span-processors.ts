@@ -1,0 +1,63 @@
+/** What happens to a span between its start and its export. */
+import type { Context } from '@opentelemetry/api'
+import { trace } from '@opentelemetry/api'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
+import type { ReadableSpan, Span, SpanProcessor } from '@opentelemetry/sdk-trace'
+import { BatchSpanProcessor } from '@opentelemetry/sdk-trace'
+import { ATTR_SAGA_ID, sagaIdOf } from './saga-id.ts'
+
+/** @param exporter OTEL_TRACES_EXPORTER: `otlp` (default) or `none` */
+export function createSpanProcessors(exporter = 'otlp'): SpanProcessor[] {
+  if (exporter === 'none') return []
+  return [
+    new SagaIdProcessor(),
+    new WithoutForgotten(new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })),
+  ]
+}
+
+/** Copies `saga.id` from the context in which a span starts. */
+export class SagaIdProcessor implements SpanProcessor {
+  onStart(span: Span, parent: Context): void {
+    const sagaId = sagaIdOf(parent)
+    if (sagaId !== undefined) span.setAttribute(ATTR_SAGA_ID, sagaId)
+  }
+  onEnd(): void {}
+  forceFlush(): Promise<void> {
+    return Promise.resolve()
+  }
+  shutdown(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+const forgotten = new WeakSet<object>()
+
+/**
+ * Keeps the active span from being exported. For the consumer span of a message that a service does not react to:
+ * a consumer group reads whole topics, and what it passes over is no step of the checkout. The caller sees
+ * to it that the span has no children.
+ */
+export function forgetActiveSpan(): void {
+  const span = trace.getActiveSpan()
+  if (span) forgotten.add(span)
+}
+
+export class WithoutForgotten implements SpanProcessor {
+  readonly #next: SpanProcessor
+
+  constructor(next: SpanProcessor) {
+    this.#next = next
+  }
+  onStart(span: Span, parent: Context): void {
+    this.#next.onStart(span, parent)
+  }
+  onEnd(span: ReadableSpan): void {
+    if (!forgotten.has(span)) this.#next.onEnd(span)
+  }
+  forceFlush(): Promise<void> {
+    return this.#next.forceFlush()
+  }
+  shutdown(): Promise<void> {
+    return this.#next.shutdown()
+  }
+}

@@ -1,6 +1,6 @@
 /**
- * The whole choreography in memory: the real deciders and the flow table between a model of the store, a
- * model of the broker, and fakes of the outside world. Whoever drives it decides what happens next, so every
+ * The whole choreography in memory: the real deciders, their real consultations and the flow table, between a
+ * model of the store, a model of the broker, and fakes of the outside world. Whoever drives it decides what happens next, so every
  * interleaving can be reached; nothing here has a clock or chance of its own.
  *
  * What it assumes, each to be kept true by the code that it stands for:
@@ -11,22 +11,25 @@
  *   delivery, so the outbox needs no model of its own.
  * - A handling may die between any two of its steps. Its message is then delivered again, unless another
  *   handling of it has been acknowledged meanwhile: a consumer that was put out of its group, say.
- * - The register and the network answer at once and are idempotent under the checkout id; see the fakes below.
+ * - The register and the network are idempotent under the checkout id; see the fakes below.
  */
 import { findProduct } from '../shared/contracts/catalogue.ts'
 import type { Decider, Input } from '../shared/contracts/decider.ts'
 import { fold } from '../shared/contracts/decider.ts'
 import type { EventOf, Money, Order, Reason, SagaEvent, Service } from '../shared/contracts/events.ts'
 import { services } from '../shared/contracts/events.ts'
-import type { Consumed } from '../shared/contracts/flow.ts'
 import { consumedBy } from '../shared/contracts/flow.ts'
 import type { DeadlinePassed } from './checkout/decider.ts'
 import { checkout } from './checkout/decider.ts'
 import { orders } from './orders/decider.ts'
-import type { NetworkAnswer, PaymentsState } from './payments/decider.ts'
+import { consultNetwork } from './payments/consult.ts'
+import type { NetworkAnswer } from './payments/decider.ts'
 import { payments } from './payments/decider.ts'
-import type { RegisterAnswer, UsersState } from './users/decider.ts'
+import { consultRegister } from './users/consult.ts'
 import { users } from './users/decider.ts'
+
+type RegisterPort = Parameters<typeof consultRegister>[0]
+type NetworkPort = Parameters<typeof consultNetwork>[0]
 
 /** What somebody asks for at the gateway. */
 export interface CheckoutPlan {
@@ -79,6 +82,7 @@ export class SagaModel {
   /** Answers to a message that were decided on the newest state although the message had been answered. */
   readonly answeredAgain: Cause[] = []
 
+  readonly #looksFirst: boolean
   readonly #streams = new Map<string, Commit[]>()
   readonly #causesCommitted = new Set<string>()
   readonly #consultAndDecide = reactionsOf(this.register, this.network)
@@ -87,6 +91,14 @@ export class SagaModel {
   readonly #acknowledged = new Set<Delivery>()
   #inFlight: Delivery[] = []
   #handlings: Handling[] = []
+
+  /**
+   * @param looksFirst whether a message that was answered is recognised before anything else is done, as
+   * shared/kernel/answer.ts does; otherwise only the unique index tells, after it was decided once more
+   */
+  constructor({ looksFirst }: { readonly looksFirst: boolean }) {
+    this.#looksFirst = looksFirst
+  }
 
   /** The gateway's part: it appends the request to the checkout's stream. */
   request({ checkoutId, email, order, token }: CheckoutPlan): void {
@@ -117,13 +129,13 @@ export class SagaModel {
   }
 
   /** Does the next step of one of the handlings that have started. */
-  proceed(which: number): void {
+  async proceed(which: number): Promise<void> {
     const handling = takeFrom(this.#handlings, which)
     if (!handling) return
     const { delivery, history, version, decided } = handling
     const { service, cause } = delivery
     if (!decided) {
-      this.#handlings.push({ ...handling, decided: this.#consultAndDecide[service](cause, history) })
+      this.#handlings.push({ ...handling, decided: await this.#consultAndDecide[service](cause, history) })
       return
     }
     const outcome =
@@ -160,10 +172,23 @@ export class SagaModel {
     return this.#inFlight.length > 0 || this.#handlings.length > 0
   }
 
-  /** One step in the order of arrival; enough of them bring the model to rest. */
-  step(): void {
-    if (this.#handlings.length > 0) this.proceed(0)
-    else this.receive(0)
+  /** True when nothing can be done any more but to go on with so many handlings. */
+  onlyStalledLeft(stalled: number): boolean {
+    return this.#inFlight.length === 0 && this.#handlings.length === stalled
+  }
+
+  get handlingsUnderWay(): number {
+    return this.#handlings.length
+  }
+
+  /**
+   * One step in the order of arrival; enough of them bring the model to rest.
+   * @param stalled so many handlings, those that started first, wait until there is nothing else to do
+   */
+  async step(stalled: number): Promise<void> {
+    if (this.#handlings.length > stalled) await this.proceed(stalled)
+    else if (this.#inFlight.length > 0) this.receive(0)
+    else await this.proceed(0)
   }
 
   /** A service's events of one checkout, oldest first. */
@@ -172,8 +197,11 @@ export class SagaModel {
   }
 
   #read(delivery: Delivery): Handling {
-    const stream = this.#stream(delivery.service, delivery.cause.checkoutId)
-    return { delivery, version: stream.length, history: stream.flatMap((commit) => commit.events) }
+    const { service, cause } = delivery
+    const stream = this.#stream(service, cause.checkoutId)
+    const history = stream.flatMap((commit) => commit.events)
+    const answered = this.#looksFirst && stream.some((commit) => commit.cause?.id === cause.id)
+    return { delivery, version: stream.length, history, ...(answered && { decided: [] }) }
   }
 
   #append(
@@ -243,74 +271,33 @@ function takeFrom<Item>(items: Item[], which: number): Item | undefined {
   return items.splice(which % items.length, 1)[0]
 }
 
-type Reaction = (cause: Cause, history: readonly SagaEvent[]) => readonly SagaEvent[]
+type Reaction = (cause: Cause, history: readonly SagaEvent[]) => Promise<readonly SagaEvent[]>
 
 /** What each service does with a message and the history it has read: consult, then decide. */
 function reactionsOf(
   register: InMemoryEmailRegister,
   network: InMemoryPaymentNetwork,
 ): Record<Service, Reaction> {
-  const notAsked = () => undefined
+  const notAsked = () => Promise.resolve(undefined)
   return {
-    users: reaction(users, (input, state) => consultRegister(register, input, state)),
+    users: reaction(users, consultRegister(register)),
     orders: reaction(orders, notAsked),
-    payments: reaction(payments, (input, state) => consultNetwork(network, input, state)),
+    payments: reaction(payments, consultNetwork(network)),
     checkout: reaction(checkout, notAsked),
   }
 }
-
-type Question<Event> = Omit<Input<Event>, 'answer'>
 
 /** The model routes by the flow table, so what arrives is what the decider accepts: hence the two casts. */
 const reaction =
   <State, Event extends Cause['event'], Answer, Produced extends SagaEvent>(
     decider: Decider<State, Input<Event, Answer>, Produced>,
-    consult: (question: Question<Event>, state: State) => Answer,
+    consult: (question: Input<Event>, state: State) => Promise<Answer>,
   ): Reaction =>
-  ({ checkoutId, event }, history) => {
+  async ({ checkoutId, event }, history) => {
     const state = fold(decider, history as readonly Produced[])
-    const question = { checkoutId, event: event as Event }
-    return decider.decide({ ...question, answer: consult(question, state) }, state)
+    const question = { checkoutId, event: event as Event, answer: undefined }
+    return decider.decide({ ...question, answer: await consult(question, state) }, state)
   }
-
-function consultRegister(
-  register: InMemoryEmailRegister,
-  { checkoutId, event }: Question<Consumed<'users'>>,
-  state: UsersState,
-): RegisterAnswer {
-  switch (event.type) {
-    case 'CheckoutRequested':
-      // Taken back before it came: an earlier try may have claimed and died before its commit.
-      if (state.status === 'released') return register.release(checkoutId)
-      return state.status === 'unknown' ? register.claim(checkoutId, event.data.user.email) : undefined
-    case 'OrderRejected':
-    case 'OrderCancelled':
-      return state.status === 'registered' ? register.release(checkoutId) : undefined
-    default:
-      return event satisfies never
-  }
-}
-
-function consultNetwork(
-  network: InMemoryPaymentNetwork,
-  { checkoutId, event }: Question<Consumed<'payments'>>,
-  state: PaymentsState,
-): NetworkAnswer {
-  switch (event.type) {
-    case 'OrderPlaced':
-      return state.status === 'unknown'
-        ? network.capture(checkoutId, event.data.payment.token, event.data.total)
-        : undefined
-    case 'CheckoutExpired':
-      return state.status === 'unknown' || state.status === 'captured'
-        ? network.cancel(checkoutId)
-        : undefined
-    default:
-      return event satisfies never
-  }
-}
-
-export const blockedDomain = 'blocked.example'
 
 /** That a checkout relies on a user. */
 export interface Claim {
@@ -326,26 +313,34 @@ interface ClaimEntry extends Claim {
 }
 
 /**
- * One user per email, for as long as some checkout relies on it. A released claim stays released: a handling
- * that read its stream before the release may ask for it afterwards, and nobody would release it again.
+ * One user per email, for as long as some checkout relies on it. Whoever claims the email after the last
+ * release is another user, with an id of its own: the revocation of the first is still on its way.
+ *
+ * A released claim stays released: a handling that read its stream before the release may claim after it, and
+ * nobody would release that again.
  */
-export class InMemoryEmailRegister {
+export class InMemoryEmailRegister implements RegisterPort {
   readonly #entries = new Map<string, ClaimEntry>()
 
-  claim(checkoutId: string, email: string): RegisterAnswer {
-    if (email.endsWith(`@${blockedDomain}`)) return { kind: 'refused', reason: 'email_domain_blocked' }
-    const entry = this.#entries.get(checkoutId) ?? this.#firstClaim(checkoutId, email)
-    this.#entries.set(checkoutId, entry)
-    return { kind: 'claimed', userId: entry.userId, existing: entry.existing }
+  claim(checkoutId: string, { email }: { readonly email: string }): ReturnType<RegisterPort['claim']> {
+    const holder = this.claims.find((claim) => claim.email === email)
+    const { userId, existing } = this.#entries.get(checkoutId) ?? {
+      userId: holder?.userId ?? `user-${checkoutId}`,
+      existing: holder !== undefined,
+    }
+    if (!this.#entries.has(checkoutId)) this.#entries.set(checkoutId, { checkoutId, email, userId, existing })
+    return Promise.resolve({ userId, existing })
   }
 
-  release(checkoutId: string): RegisterAnswer {
+  release(checkoutId: string): ReturnType<RegisterPort['release']> {
     const entry = this.#entries.get(checkoutId) ?? neverClaimed(checkoutId)
-    const lastClaim =
-      entry.released?.lastClaim ??
-      !this.claims.some((claim) => claim.checkoutId !== checkoutId && claim.userId === entry.userId)
+    const lastClaim = entry.released?.lastClaim ?? !this.#othersRelyOn(entry)
     this.#entries.set(checkoutId, { ...entry, released: { lastClaim } })
-    return { kind: 'released', userId: entry.userId, lastClaim }
+    return Promise.resolve({ lastClaim })
+  }
+
+  async withdraw(checkoutId: string): Promise<void> {
+    await this.release(checkoutId)
   }
 
   /** The claims that count. */
@@ -353,14 +348,8 @@ export class InMemoryEmailRegister {
     return [...this.#entries.values()].filter((entry) => !entry.released)
   }
 
-  #firstClaim(checkoutId: string, email: string): ClaimEntry {
-    const holder = this.claims.find((claim) => claim.email === email)
-    return {
-      checkoutId,
-      email,
-      userId: holder?.userId ?? `user-${checkoutId}`,
-      existing: holder !== undefined,
-    }
+  #othersRelyOn({ checkoutId, userId }: Claim): boolean {
+    return this.claims.some((claim) => claim.checkoutId !== checkoutId && claim.userId === userId)
   }
 }
 
@@ -371,26 +360,33 @@ const neverClaimed = (checkoutId: string): ClaimEntry => ({
   existing: false,
 })
 
-/** Tokens that the network declines, and why; it captures on any other. */
+/** Why the network declines, by token; it captures on any other. */
 const declines: Readonly<Record<string, Reason>> = {
   tok_declined: 'card_declined',
-  tok_poor: 'insufficient_funds',
-  tok_old: 'expired_card',
+  tok_insufficient_funds: 'insufficient_funds',
 }
 
-/** One payment per checkout, settled by the first question and answered alike ever after. */
-export class InMemoryPaymentNetwork {
-  readonly #settled = new Map<string, Exclude<NetworkAnswer, undefined>>()
-  /** What has moved, oldest first. */
-  readonly ledger: {
-    readonly checkoutId: string
-    readonly kind: 'capture' | 'refund'
-    readonly amount: number
-  }[] = []
+type Settled = Exclude<NetworkAnswer, undefined | { readonly kind: 'refunded' }>
 
-  capture(checkoutId: string, token: string, total: Money): NetworkAnswer {
+interface LedgerEntry {
+  readonly checkoutId: string
+  readonly kind: 'capture' | 'refund'
+  readonly amount: number
+}
+
+/**
+ * One payment per checkout: what it was asked first settles it, captured, declined or barred, and a capture may
+ * be refunded once. To a capture it answers for ever what it answered first, also when that has been refunded.
+ */
+export class InMemoryPaymentNetwork implements NetworkPort {
+  readonly #settled = new Map<string, Settled>()
+  readonly #refunded = new Set<string>()
+  /** The money that has moved, oldest first. */
+  readonly ledger: LedgerEntry[] = []
+
+  capture(checkoutId: string, token: string, total: Money): Promise<NetworkAnswer> {
     const settled = this.#settled.get(checkoutId)
-    if (settled) return settled
+    if (settled) return Promise.resolve(settled)
     const reason = declines[token]
     if (reason) return this.#settle(checkoutId, { kind: 'declined', reason })
     this.ledger.push({ checkoutId, kind: 'capture', amount: total.amount })
@@ -398,17 +394,19 @@ export class InMemoryPaymentNetwork {
   }
 
   /** Refunds what was captured, or bars a later capture. */
-  cancel(checkoutId: string): NetworkAnswer {
-    const settled = this.#settled.get(checkoutId)
-    if (settled?.kind === 'refunded') return settled
-    if (settled?.kind !== 'captured') return this.#settle(checkoutId, { kind: 'barred' })
-    this.ledger.push({ checkoutId, kind: 'refund', amount: settled.total.amount })
-    return this.#settle(checkoutId, { ...settled, kind: 'refunded' })
+  cancel(checkoutId: string): Promise<NetworkAnswer> {
+    const settled = this.#settled.get(checkoutId) ?? { kind: 'barred' }
+    if (settled.kind !== 'captured') return this.#settle(checkoutId, settled)
+    if (!this.#refunded.has(checkoutId)) {
+      this.ledger.push({ checkoutId, kind: 'refund', amount: settled.total.amount })
+      this.#refunded.add(checkoutId)
+    }
+    return Promise.resolve({ ...settled, kind: 'refunded' })
   }
 
-  #settle<Answer extends Exclude<NetworkAnswer, undefined>>(checkoutId: string, answer: Answer): Answer {
+  #settle(checkoutId: string, answer: Settled): Promise<Settled> {
     this.#settled.set(checkoutId, answer)
-    return answer
+    return Promise.resolve(answer)
   }
 }
 

@@ -84,10 +84,10 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
 
   const handler: Handler = async ({ message }) => {
     const recorded = fromMessage(message)
-    if (!concerns(service, recorded)) return 'nothing to do'
+    if (!concerns(service, recorded)) return 'nothing to answer'
     const { id: causedBy, checkoutId, event } = recorded
     const commit = await answer(store, logic, { checkoutId, causedBy, event })
-    if (!commit) return 'nothing to do'
+    if (!commit) return 'nothing to answer'
     await publish(commit)
     return 'answered'
   }

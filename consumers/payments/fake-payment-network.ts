@@ -10,6 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import type { Collection, Db } from 'mongodb'
 import type { Money, Reason } from '../../shared/contracts/events.ts'
+import type { PaymentToken } from '../../shared/contracts/payment-tokens.ts'
+import { findPaymentToken } from '../../shared/contracts/payment-tokens.ts'
 import { isDuplicateKey } from '../../shared/store/duplicate-key.ts'
 import type { NetworkAnswer } from './decider.ts'
 
@@ -22,27 +24,6 @@ export interface LedgerEntry {
   readonly at: Date
 }
 
-/** What each token makes the network do; any other token is unknown to it and declined. */
-export const tokens: Readonly<
-  Record<
-    string,
-    {
-      readonly declines?: Reason
-      readonly delayMillis?: number
-      readonly failures?: number
-      readonly what: string
-    }
-  >
-> = {
-  tok_visa: { what: 'is captured' },
-  tok_mastercard: { what: 'is captured' },
-  tok_declined: { declines: 'card_declined', what: 'is declined: card_declined' },
-  tok_insufficient_funds: { declines: 'insufficient_funds', what: 'is declined: insufficient_funds' },
-  tok_expired: { declines: 'expired_card', what: 'is declined: expired_card' },
-  tok_slow: { delayMillis: 2_000, what: 'is captured after 2 s' },
-  tok_flaky: { failures: 2, what: 'fails twice with a network error, then is captured' },
-}
-
 /** The network could not be reached or gave no answer; asking again is right. */
 export class PaymentNetworkUnavailable extends Error {
   readonly code = 'payment_network_unavailable'
@@ -52,6 +33,8 @@ export class PaymentNetworkUnavailable extends Error {
     this.name = 'PaymentNetworkUnavailable'
   }
 }
+
+const unknownToken: Omit<PaymentToken, 'what'> = { declines: 'unknown_token' }
 
 const tracer = trace.getTracer('sagascope')
 
@@ -66,11 +49,7 @@ export class FakePaymentNetwork {
   /** Captures once; asked again it gives the answer that it gave first. */
   capture(checkoutId: string, token: string, total: Money): Promise<NetworkAnswer> {
     return asClient('capture', async () => {
-      const {
-        declines,
-        delayMillis,
-        failures = 0,
-      } = Object.hasOwn(tokens, token) ? (tokens[token] ?? {}) : { declines: 'unknown_token' as const }
+      const { declines, delayMillis, failures = 0 } = findPaymentToken(token) ?? unknownToken
       if (delayMillis !== undefined) await delay(delayMillis)
       this.#failFirst(checkoutId, failures)
       const entry = await this.#enterFirst(

@@ -12,7 +12,7 @@ export interface Handling {
 }
 
 /** What became of a message; for the log. */
-export type Outcome = 'answered' | 'nothing to do' | 'dead-lettered'
+export type Outcome = 'answered' | 'nothing to answer' | 'dead-lettered'
 
 export type Handler = (handling: Handling) => Promise<Outcome>
 export type Middleware = (next: Handler) => Handler

@@ -77,15 +77,18 @@ export class EventStore {
     await this.#commits.createIndex({ published: 1, at: 1 })
   }
 
-  /** Reads one checkout's stream, oldest first; version 0 when there is none. */
-  async read(checkoutId: string): Promise<Stream> {
+  /**
+   * Reads one checkout's stream, oldest first; version 0 when there is none.
+   * @param after the version up to which the reader has it already
+   */
+  async read(checkoutId: string, after = 0): Promise<Stream> {
     const commits: Commit[] = []
     for (;;) {
-      const commit = await this.#find(checkoutId, commits.length + 1)
+      const commit = await this.#find(checkoutId, after + commits.length + 1)
       if (!commit) break
       commits.push(commit)
     }
-    return { version: commits.length, commits, events: commits.flatMap((commit) => commit.events) }
+    return { version: after + commits.length, commits, events: commits.flatMap((commit) => commit.events) }
   }
 
   /** Appends a commit at the version given, or says why not. */

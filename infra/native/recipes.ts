@@ -1,0 +1,155 @@
+import { chmod, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { startProcess } from './childProcess.ts'
+import { lastLines } from './lastLines.ts'
+import type { Recipe } from './install.ts'
+import type { ServerName } from './serverNames.ts'
+
+const here = import.meta.dirname
+const dependencyPlugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1'
+const architecture = `${process.platform}-${process.arch}`
+
+// Builds take what is left of the processor: servers that are up already, and the first checkout through
+// them, come first.
+const buildNiceness = 10
+
+/** Kafka's jars, in `lib`. */
+const kafka: Recipe = {
+  name: 'kafka',
+  ...mavenPins('kafka'),
+  build: (folder, signal) =>
+    maven('kafka', folder, signal, [
+      `${dependencyPlugin}:copy-dependencies`,
+      '-DincludeScope=runtime',
+      `-DoutputDirectory=${join(folder, 'lib')}`,
+    ]),
+}
+
+/** Elasticsearch as it comes, in a folder named by its version. */
+const elasticsearch: Recipe = {
+  name: 'elasticsearch',
+  ...mavenPins('elasticsearch'),
+  build: async (folder, signal) => {
+    const markers = join(folder, 'markers')
+    await maven('elasticsearch', folder, signal, [
+      `${dependencyPlugin}:unpack-dependencies`,
+      `-DoutputDirectory=${folder}`,
+      `-DmarkersDirectory=${markers}`,
+    ])
+    await rm(markers, { recursive: true, force: true })
+    await letAllRead(folder)
+  },
+}
+
+// Root's Elasticsearch runs as another user, and root's umask may be strict.
+async function letAllRead(folder: string): Promise<void> {
+  await chmod(folder, 0o755)
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    const { mode } = await stat(path)
+    const executable = entry.isDirectory() || (mode & 0o100) !== 0
+    await chmod(path, mode | (executable ? 0o055 : 0o044))
+  }
+}
+
+export const recipes: Record<ServerName, Recipe> = {
+  kafka,
+  elasticsearch,
+  mongodb: goProgram({ name: 'mongodb', module: 'mongodb', target: '.' }),
+  collector: goProgram({ name: 'collector', module: 'collector', target: '.' }),
+  jaeger: goProgram({
+    name: 'jaeger',
+    module: 'jaeger',
+    target: 'github.com/jaegertracing/jaeger/cmd/jaeger',
+  }),
+  // All service discovery but files, which is built in, is left out: it would bring the client libraries
+  // of every cloud along.
+  prometheus: goProgram({
+    name: 'prometheus',
+    module: 'prometheus',
+    target: 'github.com/prometheus/prometheus/cmd/prometheus',
+    tags: 'remove_all_sd,netgo',
+  }),
+}
+
+/** The go.mod files; each names the oldest Go that it builds with. */
+export const goModuleFiles = ['mongodb', 'collector', 'jaeger', 'prometheus'].map((module) =>
+  join(here, 'go', module, 'go.mod'),
+)
+
+function mavenPins(module: string): Pick<Recipe, 'tool' | 'files' | 'variant'> {
+  return { tool: 'maven', files: [join(here, 'maven', module, 'pom.xml')], variant: dependencyPlugin }
+}
+
+async function maven(module: string, folder: string, signal: AbortSignal, goal: readonly string[]) {
+  await build(module, folder, signal, {
+    command: 'mvn',
+    args: [
+      '--batch-mode',
+      '--strict-checksums',
+      '--no-transfer-progress',
+      '--file',
+      join(here, 'maven', module, 'pom.xml'),
+      ...goal,
+    ],
+    directory: join(here, 'maven', module),
+    environment: process.env,
+  })
+}
+
+interface GoProgram {
+  name: ServerName
+  module: string
+  target: string
+  tags?: string
+}
+
+/** A program built from a committed go.mod and go.sum; the binary has the recipe's name. */
+function goProgram({ name, module, target, tags }: GoProgram): Recipe {
+  const directory = join(here, 'go', module)
+  const options = ['-trimpath', '-ldflags', '-s -w', ...(tags === undefined ? [] : ['-tags', tags])]
+  const hasMain = target === '.'
+  return {
+    name,
+    tool: 'go',
+    files: [...(hasMain ? ['main.go'] : []), 'go.mod', 'go.sum'].map((file) => join(directory, file)),
+    variant: [architecture, target, ...options].join(' '),
+    build: (folder, signal) =>
+      build(name, folder, signal, {
+        command: 'go',
+        args: ['build', ...options, '-o', join(folder, name), target],
+        directory,
+        environment: {
+          ...process.env,
+          // The committed sums cover every module that is needed: nothing is looked up or written anew.
+          GOFLAGS: '-mod=readonly',
+          GOWORK: 'off',
+          // A Go that is too old is reported by name, not replaced by a download.
+          GOTOOLCHAIN: 'local',
+          CGO_ENABLED: '0',
+        },
+      }),
+  }
+}
+
+interface Build {
+  command: string
+  args: readonly string[]
+  directory: string
+  environment: NodeJS.ProcessEnv
+}
+
+async function build(name: string, folder: string, signal: AbortSignal, options: Build): Promise<void> {
+  signal.throwIfAborted()
+  const logFile = join(folder, 'build.log')
+  const child = startProcess({ ...options, logFile, niceness: buildNiceness })
+  const kill = () => void child.kill()
+  signal.addEventListener('abort', kill)
+  const outcome = await child.ended
+  signal.removeEventListener('abort', kill)
+  signal.throwIfAborted()
+  if (outcome !== 'exit code 0') {
+    const log = lastLines(await readFile(logFile, 'utf8'))
+    throw new Error(`${name} could not be built (${options.command}: ${outcome}).\n${log}`)
+  }
+}

@@ -1,0 +1,46 @@
+import { copyFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { InternalPorts, Ports } from '../ports.ts'
+import type { RunDirectory } from '../runDirectory.ts'
+import type { ServerDefinition } from '../server.ts'
+import { answersOk } from './probe.ts'
+
+export interface PrometheusOptions {
+  installation: string
+  ports: Ports & InternalPorts
+  run: RunDirectory
+}
+
+const configuration = join(import.meta.dirname, '..', '..', 'prometheus', 'prometheus.yml')
+
+/** Prometheus. Its configuration is the shared one; the targets lie beside it, in files written here. */
+export function prometheus({ installation, ports, run }: PrometheusOptions): ServerDefinition {
+  const folder = run.folder('prometheus')
+  const address = `127.0.0.1:${ports.prometheus}`
+  return {
+    name: 'prometheus',
+    async prepare() {
+      await copyFile(configuration, join(folder, 'prometheus.yml'))
+      const targetFolder = run.folder('prometheus/targets')
+      const write = (name: string, targets: readonly number[]) =>
+        writeFile(
+          join(targetFolder, `${name}.yml`),
+          JSON.stringify([{ targets: targets.map((target) => `127.0.0.1:${target}`) }]),
+        )
+      await write('applications', [ports.applicationMetrics])
+      await write('platform', [ports.collectorMetrics, ports.jaegerMetrics])
+    },
+    command: () => ({
+      command: join(installation, 'prometheus'),
+      args: [
+        `--config.file=${join(folder, 'prometheus.yml')}`,
+        `--storage.tsdb.path=${join(folder, 'data')}`,
+        `--web.listen-address=${address}`,
+        '--enable-feature=exemplar-storage',
+      ],
+      directory: folder,
+      logFile: run.logFile('prometheus'),
+    }),
+    isHealthy: () => answersOk(`http://${address}/-/ready`),
+  }
+}

@@ -1,0 +1,92 @@
+/** The services as resources: each a process of its own, started as anybody would start it. */
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Stack } from './openStack.ts'
+import { pickHealthPorts } from './ports.ts'
+import { createServer, type Server } from './server.ts'
+import { serviceEnvironment } from './serviceEnvironment.ts'
+
+export const serviceNames = ['gateway', 'users', 'orders', 'payments', 'checkout'] as const
+export type ServiceName = (typeof serviceNames)[number]
+
+export interface Services {
+  readonly gatewayUrl: string
+  readonly names: readonly ServiceName[]
+  server(name: ServiceName): Server
+  /** Starts one service and waits until it says that it is ready. */
+  up(name: ServiceName): Promise<void>
+  /** Resolves, never rejects, with the first service that ended by itself. */
+  readonly failed: Promise<Error>
+  /** Drains and stops them all. */
+  down(): Promise<void>
+}
+
+const repository = fileURLToPath(new URL('../../', import.meta.url))
+
+const mainOf = (name: ServiceName): string =>
+  name === 'gateway' ? 'gateway/main.ts' : `consumers/${name}/main.ts`
+
+/** Telemetry that a person watches should be there at once; the defaults of the SDK wait 5 to 60 s. */
+const promptTelemetry = {
+  OTEL_BSP_SCHEDULE_DELAY: '500',
+  OTEL_BLRP_SCHEDULE_DELAY: '500',
+  OTEL_METRIC_EXPORT_INTERVAL: '1000',
+  OTEL_METRIC_EXPORT_TIMEOUT: '900',
+}
+
+/**
+ * Prepares the services to run against a stack; nothing is started before `up`.
+ * @param environment on top of what points them at the stack
+ */
+export async function prepareServices(stack: Stack, environment: NodeJS.ProcessEnv = {}): Promise<Services> {
+  const healthPorts = await pickHealthPorts(serviceNames)
+  const failure = Promise.withResolvers<Error>()
+
+  const define = (name: ServiceName) => {
+    const port = name === 'gateway' ? stack.ports.gateway : healthPorts[name]
+    return createServer(
+      {
+        name,
+        command: () => ({
+          command: process.execPath,
+          args: ['--import', './shared/telemetry/register.ts', mainOf(name)],
+          directory: repository,
+          environment: {
+            ...process.env,
+            ...promptTelemetry,
+            ...serviceEnvironment(stack),
+            GATEWAY_PORT: String(stack.ports.gateway),
+            HEALTH_PORT: String(healthPorts[name]),
+            ...environment,
+          },
+          logFile: join(stack.runDirectory, `${name}.log`),
+        }),
+        isHealthy: async () => {
+          const response = await fetch(`http://127.0.0.1:${port}/readyz`, {
+            signal: AbortSignal.timeout(2_000),
+          })
+          await response.body?.cancel()
+          return response.ok
+        },
+      },
+      failure.resolve,
+    )
+  }
+  const servers = new Map(serviceNames.map((name) => [name, define(name)]))
+  const server = (name: ServiceName): Server => {
+    const found = servers.get(name)
+    if (!found) throw new Error(`there is no service ${name}`)
+    return found
+  }
+
+  return {
+    gatewayUrl: `http://127.0.0.1:${stack.ports.gateway}`,
+    names: serviceNames,
+    server,
+    up: (name) => server(name).up(),
+    failed: failure.promise,
+    async down() {
+      await Promise.all([...servers.values()].map((each) => each.down()))
+    },
+  }
+}

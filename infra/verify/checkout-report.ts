@@ -1,0 +1,88 @@
+/** One checkout as the backends have it: its steps, its trace, its log lines. */
+import type { CheckoutView } from './checkouts.ts'
+import type { LogLine } from './elasticsearch.ts'
+import { logsOfTrace } from './elasticsearch.ts'
+import { eventually } from './eventually.ts'
+import type { TraceSpan } from './jaeger.ts'
+import { fetchTrace } from './jaeger.ts'
+import { drawTree, treeOf } from './trace-tree.ts'
+
+export interface Backends {
+  readonly gatewayUrl: string
+  readonly jaegerUrl: string
+  readonly elasticsearchUrl: string
+  readonly prometheusUrl: string
+}
+
+export interface CheckoutReport {
+  readonly view: CheckoutView
+  readonly spans: readonly TraceSpan[]
+  readonly logs: readonly LogLine[]
+}
+
+/** True when one root is above everything and the checkout's end is in it: nothing is still on its way. */
+export function isWhole(spans: readonly TraceSpan[]): boolean {
+  const roots = treeOf(spans).filter((line) => line.depth === 0)
+  const hasEnd = spans.some((span) => span.service === 'checkout' && span.kind === 'producer')
+  return roots.length === 1 && roots[0]?.span.parentSpanId === undefined && hasEnd
+}
+
+/** True when every service whose step is in the view has logged it. */
+const hasEveryService = (logs: readonly LogLine[], view: CheckoutView): boolean => {
+  const heard = new Set(logs.map((line) => line.service))
+  return view.steps.every((step) => heard.has(step.service) || step.type === 'CheckoutRequested')
+}
+
+/**
+ * Reads a checkout that has ended back from the backends, waiting until they have all of it.
+ * @throws NotInTime naming what was missing
+ */
+export async function readBack(backends: Backends, view: CheckoutView): Promise<CheckoutReport> {
+  const { traceId } = view
+  const [spans, logs] = await Promise.all([
+    eventually(`the whole trace ${traceId} in Jaeger`, async () => {
+      const found = await fetchTrace(backends.jaegerUrl, traceId)
+      return found && isWhole(found) ? found : undefined
+    }),
+    eventually(`the log lines of trace ${traceId} in Elasticsearch`, async () => {
+      const found = await logsOfTrace(backends.elasticsearchUrl, traceId)
+      return hasEveryService(found, view) ? found : undefined
+    }),
+  ])
+  return { view, spans, logs }
+}
+
+/** Where a person finds the same things. */
+export const urlsOf = ({ gatewayUrl, jaegerUrl, elasticsearchUrl }: Backends, view: CheckoutView) => ({
+  checkout: `${gatewayUrl}/checkouts/${view.checkoutId}`,
+  trace: `${jaegerUrl}/api/v3/traces/${view.traceId}`,
+  logs: `${elasticsearchUrl}/sagascope-logs*/_search?q=trace_id:${view.traceId}&sort=@timestamp&size=100`,
+})
+
+/** The report as lines of text. */
+export function describe(title: string, report: CheckoutReport, backends: Backends): string[] {
+  const { view, spans, logs } = report
+  const urls = urlsOf(backends, view)
+  const because = view.reason === undefined ? '' : `, reason ${view.reason}`
+  return [
+    `${title}: ${view.status}${because}`,
+    '',
+    '  Steps',
+    ...view.steps.map(
+      (step) =>
+        `    +${String(step.sinceRequestMillis).padStart(5)} ms  ${step.type.padEnd(21)} ${step.service}`,
+    ),
+    `    ${urls.checkout}`,
+    '',
+    `  Trace ${view.traceId}: ${spans.length} spans (~ is also linked to its producer, ! failed)`,
+    ...drawTree(spans).map((line) => `    ${line}`),
+    `    ${urls.trace}`,
+    '',
+    `  Log lines with that trace_id: ${logs.length}`,
+    ...logs.map(
+      (line) =>
+        `    ${line.time.slice(11, 23)}  ${line.service.padEnd(9)} ${line.severity.padEnd(5)} ${line.message}`,
+    ),
+    `    ${urls.logs}`,
+  ]
+}

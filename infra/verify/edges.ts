@@ -1,0 +1,49 @@
+/** The hops of a trace over Kafka, as seen in its spans, and as the flow table says they must be. */
+import type { EventType } from '../../shared/contracts/events.ts'
+import { topicOf } from '../../shared/contracts/events.ts'
+import { flow } from '../../shared/contracts/flow.ts'
+import type { TraceSpan } from './jaeger.ts'
+
+/** `gateway -checkouts-> users` */
+export type Edge = string
+
+const edge = (from: string, topic: string, to: string): Edge => `${from} -${topic}-> ${to}`
+
+export interface Hop {
+  readonly edge: Edge
+  readonly consumer: TraceSpan
+  /** The span that the consumer's is a child of, when it is in the trace. */
+  readonly parent: TraceSpan | undefined
+  /** True when the consumer's span links to its parent as well. */
+  readonly linked: boolean
+}
+
+/** Every consumer span with where it came from. */
+export function hopsOf(spans: readonly TraceSpan[]): Hop[] {
+  const byId = new Map(spans.map((span) => [span.spanId, span]))
+  return spans
+    .filter((span) => span.kind === 'consumer')
+    .map((consumer) => {
+      const parent = byId.get(consumer.parentSpanId ?? '')
+      const topic = consumer.attributes['messaging.destination.name'] ?? 'unknown'
+      return {
+        edge: edge(parent?.service ?? 'nobody', topic, consumer.service),
+        consumer,
+        parent,
+        linked: consumer.links.some(
+          (link) => link.spanId === parent?.spanId && link.traceId === parent.traceId,
+        ),
+      }
+    })
+}
+
+/** The hops that a checkout with these steps must have: one for each reaction that the flow table has. */
+export function expectedEdges(steps: readonly { readonly type: string; readonly service: string }[]): Edge[] {
+  return steps.flatMap((step) => {
+    const type = step.type as EventType
+    const from = type === 'CheckoutRequested' ? 'gateway' : step.service
+    return flow
+      .filter((row) => (row.on as readonly string[]).includes(type))
+      .map((row) => edge(from, topicOf[type], row.by))
+  })
+}

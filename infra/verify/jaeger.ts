@@ -1,0 +1,94 @@
+/** Traces, read from Jaeger's API v3, which answers in OTLP's own shape (links and kinds included). */
+import { z } from 'zod'
+import { readJson } from './read-json.ts'
+
+export interface SpanReference {
+  readonly traceId: string
+  readonly spanId: string
+}
+
+export interface TraceSpan extends SpanReference {
+  readonly parentSpanId: string | undefined
+  readonly name: string
+  readonly kind: 'internal' | 'server' | 'client' | 'producer' | 'consumer' | 'unspecified'
+  readonly service: string
+  readonly startMicros: number
+  readonly durationMicros: number
+  readonly attributes: Readonly<Record<string, string>>
+  readonly links: readonly SpanReference[]
+  readonly failed: boolean
+}
+
+// OTLP's AnyValue: { stringValue: 'x' }, { intValue: '1' }, { arrayValue: { values: [...] } }, ...
+const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String)
+const value = z
+  .record(z.string(), z.union([scalar, z.unknown().transform((content) => JSON.stringify(content))]))
+  .transform((any) => Object.values(any)[0] ?? '')
+const attributes = z
+  .array(z.object({ key: z.string(), value }))
+  .default([])
+  .transform((list) => Object.fromEntries(list.map((entry) => [entry.key, entry.value])))
+const enumeration = z.union([z.number(), z.string()])
+const spanSchema = z.object({
+  traceId: z.string(),
+  spanId: z.string(),
+  parentSpanId: z.string().default(''),
+  name: z.string(),
+  kind: enumeration.default(0),
+  startTimeUnixNano: z.string(),
+  endTimeUnixNano: z.string(),
+  attributes,
+  links: z.array(z.object({ traceId: z.string(), spanId: z.string() })).default([]),
+  status: z.object({ code: enumeration.default(0) }).default({ code: 0 }),
+})
+const answer = z.object({
+  result: z.object({
+    resourceSpans: z
+      .array(
+        z.object({
+          resource: z.object({ attributes }),
+          scopeSpans: z.array(z.object({ spans: z.array(spanSchema).default([]) })).default([]),
+        }),
+      )
+      .default([]),
+  }),
+})
+
+const kinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'] as const
+
+/**
+ * The spans of a trace, the earliest first; undefined when Jaeger has none of it.
+ * @throws BackendUnavailable
+ */
+export async function fetchTrace(jaegerUrl: string, traceId: string): Promise<TraceSpan[] | undefined> {
+  const body = await readJson('Jaeger', new URL(`/api/v3/traces/${traceId}`, jaegerUrl))
+  if (body === undefined) return undefined
+  const spans = answer
+    .parse(body)
+    .result.resourceSpans.flatMap(({ resource, scopeSpans }) =>
+      scopeSpans.flatMap((scope) =>
+        scope.spans.map((span) => toTraceSpan(resource.attributes['service.name'] ?? 'unknown', span)),
+      ),
+    )
+  return spans.sort((a, b) => a.startMicros - b.startMicros)
+}
+
+function toTraceSpan(service: string, span: z.infer<typeof spanSchema>): TraceSpan {
+  const start = BigInt(span.startTimeUnixNano)
+  return {
+    traceId: span.traceId,
+    spanId: span.spanId,
+    parentSpanId: span.parentSpanId === '' ? undefined : span.parentSpanId,
+    name: span.name,
+    kind: kindOf(span.kind),
+    service,
+    startMicros: Number(start / 1_000n),
+    durationMicros: Number((BigInt(span.endTimeUnixNano) - start) / 1_000n),
+    attributes: span.attributes,
+    links: span.links,
+    failed: span.status.code === 2 || span.status.code === 'STATUS_CODE_ERROR',
+  }
+}
+
+const kindOf = (kind: number | string): TraceSpan['kind'] =>
+  kinds.find((name, index) => kind === index || kind === `SPAN_KIND_${name.toUpperCase()}`) ?? 'unspecified'

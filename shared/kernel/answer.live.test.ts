@@ -1,0 +1,144 @@
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { stackForTests } from '../../infra/verify/stack-for-tests.ts'
+import type { Decider, Input } from '../contracts/decider.ts'
+import type { EventOf } from '../contracts/events.ts'
+import type { Commit } from '../store/event-store.ts'
+import { EventStore } from '../store/event-store.ts'
+import type { StoreConnection } from '../store/mongo.ts'
+import { connectStore } from '../store/mongo.ts'
+import { answer } from './answer.ts'
+
+type Event = EventOf<'CheckoutExpired'>
+interface Asked {
+  readonly type: 'Count'
+}
+
+/** Answers every question with one event, at most `limit` times a stream. */
+const counting = (limit: number): Decider<number, Input<Asked>, Event> => ({
+  initialState: 0,
+  decide: (_input, soFar) =>
+    soFar < limit ? [{ type: 'CheckoutExpired', data: { reason: 'checkout_expired' } }] : [],
+  evolve: (soFar) => soFar + 1,
+})
+const asksNobody = () => Promise.resolve(undefined)
+
+describe('the kernel, on the real store', function () {
+  this.timeout(180_000)
+
+  let connection: StoreConnection
+  let store: EventStore
+
+  before(async () => {
+    const stack = await stackForTests()
+    await stack.ready('mongodb')
+    connection = await connectStore({
+      mongodbUrl: stack.urls.mongodbUrl,
+      databasePrefix: `kernel-${Date.now()}`,
+    })
+    store = new EventStore(connection.databaseOf('checkout'), 'checkout')
+    await store.prepare()
+  })
+  after(() => connection.close())
+
+  const ask = (checkoutId: string, causedBy: string, limit = Infinity): Promise<Commit | undefined> =>
+    answer(
+      store,
+      { decider: counting(limit), consult: asksNobody },
+      { checkoutId, causedBy, event: { type: 'Count' } },
+    )
+
+  it('commits what was decided as one document, with its cause and the ids of its events', async () => {
+    const checkoutId = randomUUID()
+    const commit = await ask(checkoutId, `${checkoutId}/1`)
+    equal(commit?.id, `checkout/${checkoutId}@1`)
+    const stream = await store.read(checkoutId)
+    deepEqual(stream.commits, [commit])
+    deepEqual(
+      stream.events.map((event) => event.id),
+      [`checkout/${checkoutId}@1/0`],
+    )
+    equal(stream.commits[0]?.causedBy, `${checkoutId}/1`)
+  })
+
+  it('does nothing when nothing is decided', async () => {
+    const checkoutId = randomUUID()
+    equal(await ask(checkoutId, `${checkoutId}/1`, 0), undefined)
+    equal((await store.read(checkoutId)).version, 0)
+  })
+
+  it('answers a message once, however often it is delivered', async () => {
+    const checkoutId = randomUUID()
+    ok(await ask(checkoutId, `${checkoutId}/1`))
+    equal(await ask(checkoutId, `${checkoutId}/1`), undefined)
+    equal((await store.read(checkoutId)).version, 1)
+  })
+
+  it('answers a message once when it is delivered to many at the same time', async () => {
+    const checkoutId = randomUUID()
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(checkoutId, `${checkoutId}/1`)))
+    equal(answers.filter((commit) => commit !== undefined).length, 1)
+    equal((await store.read(checkoutId)).version, 1)
+  })
+
+  it('gives concurrent messages of one checkout one version each, and loses none', async () => {
+    const checkoutId = randomUUID()
+    const causes = Array.from({ length: 8 }, (_, index) => `${checkoutId}/${index}`)
+    const answers = await Promise.all(causes.map((cause) => ask(checkoutId, cause)))
+    ok(answers.every((commit) => commit !== undefined))
+    const stream = await store.read(checkoutId)
+    deepEqual(stream.commits.map((commit) => commit.causedBy).sort(), causes)
+  })
+
+  it('lets concurrent messages see each other: a rule over the stream holds', async () => {
+    const checkoutId = randomUUID()
+    const causes = Array.from({ length: 8 }, (_, index) => `${checkoutId}/${index}`)
+    const answers = await Promise.all(causes.map((cause) => ask(checkoutId, cause, 3)))
+    equal(answers.filter((commit) => commit !== undefined).length, 3)
+    equal((await store.read(checkoutId)).version, 3)
+  })
+
+  it('asks the outside world again when somebody was faster', async () => {
+    const checkoutId = randomUUID()
+    const seen: number[] = []
+    const commit = await answer(
+      store,
+      {
+        decider: counting(Infinity),
+        consult: async (_question, soFar) => {
+          seen.push(soFar)
+          if (soFar === 0) await ask(checkoutId, `${checkoutId}/faster`)
+          return undefined
+        },
+      },
+      { checkoutId, causedBy: `${checkoutId}/slower`, event: { type: 'Count' } },
+    )
+    deepEqual(seen, [0, 1])
+    equal(commit?.version, 2)
+  })
+
+  it('tells a taken version from a taken cause', async () => {
+    const checkoutId = randomUUID()
+    const commit = await ask(checkoutId, `${checkoutId}/1`)
+    ok(commit)
+    const next = { checkoutId, at: new Date(), events: [], traceHeaders: {} }
+    deepEqual(await store.append({ ...next, version: 1, causedBy: `${checkoutId}/2` }), {
+      outcome: 'conflict',
+    })
+    deepEqual(await store.append({ ...next, version: 1, causedBy: `${checkoutId}/1` }), {
+      outcome: 'duplicate',
+    })
+    deepEqual(await store.append({ ...next, version: 2, causedBy: `${checkoutId}/1` }), {
+      outcome: 'duplicate',
+    })
+  })
+
+  it('commits nothing when the outside world fails, so that the message can be tried again', async () => {
+    const checkoutId = randomUUID()
+    const failing = { decider: counting(1), consult: () => Promise.reject(new Error('no answer')) }
+    const question = { checkoutId, causedBy: `${checkoutId}/1`, event: { type: 'Count' } } as const
+    await rejects(answer(store, failing, question), /no answer/)
+    equal((await store.read(checkoutId)).version, 0)
+    ok(await ask(checkoutId, `${checkoutId}/1`))
+  })
+})

@@ -1,0 +1,56 @@
+/** For tests: the event store's promises without a server. */
+import type { Service } from '../shared/contracts/events.ts'
+import type { AppendResult, Commit, EventStore, NewCommit, Stream } from '../shared/store/event-store.ts'
+import type { Claim, IdempotencyKeys } from './idempotency.ts'
+
+export class InMemoryEventStore implements Pick<EventStore, 'service' | 'append' | 'read'> {
+  readonly service: Service
+  readonly #streams = new Map<string, Commit[]>()
+
+  constructor(service: Service) {
+    this.service = service
+  }
+
+  async append({ at, events, ...commit }: NewCommit): Promise<AppendResult> {
+    await setImmediatePassed()
+    const { checkoutId, version, causedBy } = commit
+    const stream = this.#streams.get(checkoutId) ?? []
+    if (stream.some((earlier) => earlier.causedBy === causedBy)) return { outcome: 'duplicate' }
+    if (stream.length !== version - 1) return { outcome: 'conflict' }
+    const id = `${this.service}/${checkoutId}@${version}`
+    const recorded = events.map((event, index) => ({
+      id: `${id}/${index}`,
+      checkoutId,
+      time: at.toISOString(),
+      event,
+    }))
+    const appended = { ...commit, id, events: recorded }
+    this.#streams.set(checkoutId, [...stream, appended])
+    return { outcome: 'appended', commit: appended }
+  }
+
+  async read(checkoutId: string, after = 0): Promise<Stream> {
+    await setImmediatePassed()
+    const stream = this.#streams.get(checkoutId) ?? []
+    const commits = stream.slice(after)
+    return { version: stream.length, commits, events: commits.flatMap(({ events }) => events) }
+  }
+
+  get streamCount(): number {
+    return this.#streams.size
+  }
+}
+
+export class InMemoryIdempotencyKeys implements IdempotencyKeys {
+  readonly #claims = new Map<string, Claim>()
+
+  async claim(key: string, claim: Claim): Promise<Claim> {
+    await setImmediatePassed()
+    const first = this.#claims.get(key) ?? claim
+    this.#claims.set(key, first)
+    return first
+  }
+}
+
+/** A server answers later, so that what races there races here. */
+const setImmediatePassed = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

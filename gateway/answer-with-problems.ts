@@ -31,10 +31,14 @@ export const answerWithProblems = (log: Logger): Middleware<RequestState> => {
 function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (isRetriable(error) === true) {
-    return new Problem('store_unavailable', 'Nothing was lost; ask again in a few seconds.', {
-      cause: error,
-      headers: { 'Retry-After': storeRetryAfterSeconds.toString() },
-    })
+    return new Problem(
+      'store_unavailable',
+      'Ask again in a few seconds, with an Idempotency-Key when it is a POST.',
+      {
+        cause: error,
+        headers: { 'Retry-After': storeRetryAfterSeconds.toString() },
+      },
+    )
   }
   return new Problem('internal_error', 'This is not your fault. The trace id leads us to what happened.', {
     cause: error,

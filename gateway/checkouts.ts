@@ -101,7 +101,8 @@ export const getCheckoutEvents = (routes: CheckoutRoutes) => {
     // Koa destroys the stream when the client goes away.
     stream.once('close', () => open--)
     ctx.type = eventStreamMediaType
-    ctx.set('X-Accel-Buffering', 'no') // a proxy that collects would make it live no more
+    // No proxy may collect it, and no next request may come on its connection, for which a drain would wait.
+    ctx.set({ 'X-Accel-Buffering': 'no', Connection: 'close' })
     ctx.body = stream
   }
 }

@@ -4,7 +4,7 @@
  * A commit is in the store before it comes here, so nothing is lost whatever happens here; event ids come
  * from the commit, so publishing twice is harmless.
  */
-import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
+import { context, metrics, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
 import { toMessage } from '../../shared/messaging/cloud-events.ts'
 import type { Send } from '../../shared/messaging/kafka.ts'
 import type { Commit, EventStore } from '../../shared/store/event-store.ts'
@@ -21,17 +21,30 @@ export interface OutboxOptions {
 }
 
 const sweepLimit = 500
-/** A sweep may scan the whole store where there is no index to help it; it may take this share of the time. */
-const sweepTimeShare = 0.05
+/** Looking for what is left may scan the whole store where no index helps; it may take this share of the time. */
+const lookTimeShare = 0.05
 
 const tracer = trace.getTracer('sagascope')
+const meter = metrics.getMeter('sagascope')
+const backlog = meter.createGauge('outbox.backlog', {
+  description: `Commits that the last sweep found unpublished, at most ${sweepLimit}`,
+  unit: '{commit}',
+})
+const oldestAge = meter.createGauge('outbox.oldest.age', {
+  description: 'Age of the oldest commit that the last sweep found unpublished',
+  unit: 's',
+})
 
 export class Outbox {
   readonly #options: OutboxOptions
   readonly #underWay = new Set<Promise<void>>()
+  /** Being sent, or sent and not marked yet: no work for a sweep. */
+  readonly #inHand = new Set<string>()
   #toMark: string[] = []
   #markTimer: NodeJS.Timeout | undefined
   #sweepTimer: NodeJS.Timeout | undefined
+  #sweeping: Promise<void> = Promise.resolve()
+  #lookMillis = 0
   #stopped = false
 
   constructor(options: OutboxOptions) {
@@ -49,7 +62,7 @@ export class Outbox {
     this.#stopped = true
     clearInterval(this.#markTimer)
     clearTimeout(this.#sweepTimer)
-    await Promise.allSettled(this.#underWay)
+    await Promise.allSettled([...this.#underWay, this.#sweeping])
     await this.#mark()
   }
 
@@ -72,9 +85,13 @@ export class Outbox {
    */
   async sweep(now = new Date()): Promise<number> {
     const { store, log, sweepGraceMillis } = this.#options
+    const inHand = new Set(this.#inHand) // some will be marked while the store is read
+    const startedAt = performance.now()
     const left = await store.unpublished(new Date(now.getTime() - sweepGraceMillis), sweepLimit)
-    const marked = new Set(this.#toMark)
-    const commits = left.filter((commit) => !marked.has(commit.id))
+    this.#lookMillis = performance.now() - startedAt
+    const commits = left.filter(({ id }) => !inHand.has(id) && !this.#inHand.has(id))
+    backlog.record(commits.length)
+    oldestAge.record(commits[0] ? ageSeconds(commits[0], now) : 0)
     if (commits.length === 0) return 0
 
     const origins = commits.map((commit) => propagation.extract(ROOT_CONTEXT, commit.traceHeaders))
@@ -85,6 +102,7 @@ export class Outbox {
     const span = tracer.startSpan('sweep outbox', { kind: SpanKind.INTERNAL, links }, ROOT_CONTEXT)
     try {
       for (const [index, commit] of commits.entries()) {
+        if (this.#stopped) return index // the next process sweeps the rest
         await context.with(origins[index] ?? ROOT_CONTEXT, () => this.#send(commit))
       }
       log.info({ 'event.name': 'outbox.swept', commits: commits.length }, 'published what was left behind')
@@ -97,7 +115,13 @@ export class Outbox {
   async #send(commit: Commit): Promise<void> {
     const { send, store } = this.#options
     const messages = commit.events.map((event) => toMessage(store.service, event))
-    await withSagaId(commit.checkoutId, () => send(messages))
+    this.#inHand.add(commit.id)
+    try {
+      await withSagaId(commit.checkoutId, () => send(messages))
+    } catch (error) {
+      this.#inHand.delete(commit.id)
+      throw error
+    }
     this.#toMark.push(commit.id)
   }
 
@@ -107,6 +131,7 @@ export class Outbox {
     this.#toMark = []
     try {
       await this.#options.store.markPublished(ids)
+      for (const id of ids) this.#inHand.delete(id)
     } catch (error) {
       this.#toMark.push(...ids)
       this.#options.log.warn({ 'event.name': 'outbox.mark_failed', err: error }, 'not marked as published')
@@ -116,15 +141,18 @@ export class Outbox {
   #scheduleSweep(waitMillis: number): void {
     if (this.#stopped) return
     this.#sweepTimer = setTimeout(() => {
-      const startedAt = performance.now()
-      void this.sweep()
+      this.#sweeping = this.sweep()
         .catch((error: unknown) => {
           this.#options.log.warn({ 'event.name': 'outbox.sweep_failed', err: error }, 'sweep failed')
+          return 0
         })
-        .finally(() => {
-          const tookMillis = performance.now() - startedAt
-          this.#scheduleSweep(Math.max(this.#options.sweepIntervalMillis, tookMillis / sweepTimeShare))
+        .then((published) => {
+          const restMillis = Math.max(this.#options.sweepIntervalMillis, this.#lookMillis / lookTimeShare)
+          this.#scheduleSweep(published < sweepLimit ? restMillis : 0) // a full hand: there may be more
         })
     }, waitMillis)
   }
 }
+
+const ageSeconds = ({ events }: Commit, now: Date): number =>
+  (now.getTime() - Date.parse(events[0]?.time ?? now.toISOString())) / 1_000

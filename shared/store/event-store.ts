@@ -23,8 +23,6 @@ export interface Commit {
   readonly causedBy: string
   readonly events: readonly RecordedEvent[]
   readonly traceHeaders: TraceHeaders
-  /** Of an idempotent request: a digest of its body. */
-  readonly fingerprint?: string
 }
 
 interface CommitDocument extends Omit<Commit, 'id' | 'events' | 'checkoutId'> {
@@ -48,7 +46,6 @@ export interface NewCommit {
   readonly at: Date
   readonly events: readonly SagaEvent[]
   readonly traceHeaders: TraceHeaders
-  readonly fingerprint?: string
 }
 
 export type AppendResult =
@@ -93,7 +90,7 @@ export class EventStore {
 
   /** Appends a commit at the version given, or says why not. */
   async append(commit: NewCommit): Promise<AppendResult> {
-    const { checkoutId, version, causedBy, at, events, traceHeaders, fingerprint } = commit
+    const { checkoutId, version, causedBy, at, events, traceHeaders } = commit
     const document: CommitDocument = {
       _id: commitId(this.service, checkoutId, version),
       checkoutId,
@@ -103,7 +100,6 @@ export class EventStore {
       events,
       traceHeaders,
       published: false,
-      ...(fingerprint !== undefined && { fingerprint }),
     }
     try {
       await this.#commits.insertOne(document)
@@ -149,7 +145,6 @@ function fromDocument({ _id, at, events, checkoutId, version, causedBy, ...rest 
     version,
     causedBy,
     traceHeaders: rest.traceHeaders,
-    ...(rest.fingerprint !== undefined && { fingerprint: rest.fingerprint }),
     events: events.map((event, index) => ({
       id: `${_id}/${index.toString()}`,
       checkoutId,

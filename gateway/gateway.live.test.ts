@@ -1,0 +1,230 @@
+/** The gateway as a process of its own, against the real store, without Kafka and then with it. */
+import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import type { Server } from 'node:net'
+import { connect, createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+import type { Stack } from '../infra/native/openStack.ts'
+import { pickFreePorts } from '../infra/native/ports.ts'
+import { stackForTests } from '../infra/verify/stack-for-tests.ts'
+import { services } from '../shared/contracts/events.ts'
+import { KafkaConnection } from '../shared/messaging/kafka.ts'
+import { EventStore } from '../shared/store/event-store.ts'
+import type { StoreConnection } from '../shared/store/mongo.ts'
+import { connectStore } from '../shared/store/mongo.ts'
+import { createRecordingLogger } from '../shared/telemetry/recording-logger.ts'
+import { parseCheckoutRequest } from './checkout-request.ts'
+import { acceptedView, checkoutView } from './checkout-view.ts'
+import { goodRequest } from './gateway-under-test.ts'
+import { StoredIdempotencyKeys } from './idempotency.ts'
+import { chooseCheckoutId } from './request-checkout.ts'
+
+const startMillis = 180_000 // the servers may have to be installed first
+
+describe('the gateway, with the real store and no Kafka', function () {
+  this.timeout(60_000)
+  const databasePrefix = `gateway-${randomUUID().slice(0, 8)}`
+  let stack: Stack
+  let connection: StoreConnection
+  let kafkaPort: number
+  let gateway: RunningGateway
+
+  before(async function () {
+    this.timeout(startMillis)
+    stack = await stackForTests()
+    await stack.ready('mongodb')
+    connection = await connectStore({ mongodbUrl: stack.urls.mongodbUrl, databasePrefix })
+    kafkaPort = (await pickFreePorts()).kafka // where nobody listens yet
+    gateway = await startGatewayProcess({
+      MONGODB_URL: stack.urls.mongodbUrl,
+      MONGODB_DATABASE_PREFIX: databasePrefix,
+      KAFKA_BROKERS: `127.0.0.1:${kafkaPort}`,
+      OUTBOX_SWEEP_INTERVAL_MILLIS: '500',
+      OUTBOX_SWEEP_GRACE_MILLIS: '100',
+    })
+  })
+  after(async () => {
+    gateway.process.kill('SIGKILL')
+    await connection.close()
+  })
+
+  const post = (headers: Record<string, string> = {}) =>
+    fetch(`${gateway.url}/checkouts`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(goodRequest),
+    })
+  const accepted = async (response: Response) => {
+    strictEqual(response.status, 202)
+    return acceptedView.parse(await response.json())
+  }
+  const viewOf = async (checkoutId: string) => {
+    const response = await fetch(`${gateway.url}/checkouts/${checkoutId}`)
+    strictEqual(response.status, 200)
+    return checkoutView.parse(await response.json())
+  }
+
+  it('is ready, and says that Kafka is not', async () => {
+    const response = await fetch(`${gateway.url}/readyz`)
+    strictEqual(response.status, 200)
+    deepStrictEqual(await response.json(), {
+      status: 'ready',
+      store: 'reachable',
+      kafka: 'connecting',
+      draining: false,
+    })
+  })
+
+  it('accepts checkouts, and never answers 404 after 202', async () => {
+    await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const { checkoutId, traceId } = await accepted(await post())
+        const view = await viewOf(checkoutId)
+        deepStrictEqual([view.status, view.traceId], ['requested', traceId])
+      }),
+    )
+  })
+
+  it('continues the trace of its caller', async () => {
+    const traceId = '0af7651916cd43dd8448eb211c80319c'
+    const response = await post({ traceparent: `00-${traceId}-b7ad6b7169203331-01` })
+    match(response.headers.get('traceresponse') ?? '', new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`))
+    strictEqual((await accepted(response)).traceId, traceId)
+  })
+
+  it('gives one checkout to 50 requests that race with one key', async () => {
+    const key = { 'idempotency-key': randomUUID() }
+    const responses = await Promise.all(Array.from({ length: 50 }, () => post(key)))
+    const views = await Promise.all(responses.map(accepted))
+    strictEqual(new Set(views.map(({ checkoutId, traceId }) => `${checkoutId} ${traceId}`)).size, 1)
+    const commits = connection.databaseOf('checkout').collection<{ _id: string }>('commits')
+    const { checkoutId = '' } = views[0] ?? {}
+    strictEqual(await commits.countDocuments({ checkoutId }), 1)
+  })
+
+  it('heals a key that was claimed by a process that died before it wrote the checkout', async () => {
+    const key = randomUUID()
+    const database = connection.databaseOf('checkout')
+    const register = {
+      store: new EventStore(database, 'checkout'),
+      keys: new StoredIdempotencyKeys(database),
+      now: () => new Date(),
+      deadlineMillis: 60_000,
+    }
+    const claimed = await chooseCheckoutId(register, parseCheckoutRequest(goodRequest), key)
+    const { checkoutId } = await accepted(await post({ 'idempotency-key': key }))
+    strictEqual(checkoutId, claimed)
+    strictEqual((await viewOf(checkoutId)).status, 'requested')
+  })
+
+  it('follows a checkout live across the stores of all services', async () => {
+    const { checkoutId } = await accepted(await post())
+    const response = await fetch(`${gateway.url}/checkouts/${checkoutId}/events`)
+    const { order, payment } = goodRequest
+    const stores = Object.fromEntries(
+      services.map((service) => [service, new EventStore(connection.databaseOf(service), service)]),
+    )
+    const commit = { checkoutId, at: new Date(), traceHeaders: {} }
+    await stores.users?.append({
+      ...commit,
+      version: 1,
+      causedBy: `checkout/${checkoutId}@1/0`,
+      events: [{ type: 'UserRegistered', data: { userId: 'u1', existing: false, order, payment } }],
+    })
+    await stores.checkout?.append({
+      ...commit,
+      version: 2,
+      causedBy: `users/${checkoutId}@1/0`,
+      events: [{ type: 'CheckoutCompleted', data: { orderId: 'o1' } }],
+    })
+    const text = await response.text() // ends by itself
+    match(text, /CheckoutRequested[\s\S]*UserRegistered[\s\S]*CheckoutCompleted[\s\S]*event: end/)
+    ok(!text.includes(goodRequest.user.email))
+  })
+
+  it('publishes what it accepted once Kafka is there', async function () {
+    this.timeout(startMillis)
+    const { checkoutId } = await accepted(await post())
+    await stack.ready('kafka')
+    const door = await openDoor(kafkaPort, stack.ports.kafka)
+    const { log } = createRecordingLogger()
+    const kafka = new KafkaConnection({ brokers: [stack.urls.kafkaBrokers], clientId: 'test' }, log)
+    await kafka.ensureTopics(1)
+    const arrived = Promise.withResolvers<undefined>()
+    const consumer = await kafka.startConsumer({
+      groupId: randomUUID(),
+      topics: ['checkouts'],
+      concurrency: 1,
+      offsetCommitIntervalMillis: 1_000,
+      onFatal: (error) => arrived.reject(error),
+      handle: (message) => {
+        if (message.key === checkoutId) arrived.resolve(undefined)
+        return Promise.resolve()
+      },
+    })
+    await arrived.promise
+    await consumer.stop()
+    door.close()
+    const readiness = (await (await fetch(`${gateway.url}/readyz`)).json()) as { kafka: string }
+    strictEqual(readiness.kafka, 'connected')
+  })
+
+  it('ends well on SIGTERM, with an event stream open', async () => {
+    const { checkoutId } = await accepted(await post())
+    const response = await fetch(`${gateway.url}/checkouts/${checkoutId}/events`)
+    const text = response.text()
+    const exited = once(gateway.process, 'exit')
+    gateway.process.kill('SIGTERM')
+    ok(!(await text).includes('event: end'))
+    deepStrictEqual(await exited, [0, null])
+  })
+})
+
+interface RunningGateway {
+  readonly url: string
+  readonly process: ChildProcess
+}
+
+/** Starts the gateway as `npm run` does, on any free port, and waits until it listens. */
+async function startGatewayProcess(environment: Record<string, string>): Promise<RunningGateway> {
+  const main = new URL('main.ts', import.meta.url).pathname
+  const register = new URL('../shared/telemetry/register.ts', import.meta.url).href
+  const child = spawn(process.execPath, ['--import', register, main], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {
+      ...process.env,
+      GATEWAY_PORT: '0',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', // no Collector there: telemetry may be absent
+      OTEL_METRICS_EXPORTER: 'none',
+      OTEL_LOGS_EXPORTER: 'none',
+      ...environment,
+    },
+  })
+  const lines = createInterface(child.stdout)
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once('exit', (code) =>
+      reject(new Error(`the gateway ended with ${String(code)} before it listened`)),
+    )
+    // Read to the end: a pipe that is full would hold the gateway up.
+    lines.on('line', (text) => {
+      const line = JSON.parse(text) as { 'event.name'?: string; port?: number }
+      if (line['event.name'] === 'http.listening' && line.port !== undefined) resolve(line.port)
+    })
+  })
+  return { url: `http://127.0.0.1:${port}`, process: child }
+}
+
+/** Kafka "returns" at a port: what connects to it is passed on to the real broker. */
+async function openDoor(port: number, toPort: number): Promise<Server> {
+  const door = createServer((from) => {
+    const to = connect(toPort, '127.0.0.1')
+    from.pipe(to).pipe(from)
+    for (const socket of [from, to]) socket.on('error', () => socket.destroy())
+  })
+  door.listen(port, '127.0.0.1')
+  await once(door, 'listening')
+  return door
+}

@@ -11,8 +11,10 @@
  *   delivery, so the outbox needs no model of its own.
  * - A handling may die between any two of its steps. Its message is then delivered again, unless another
  *   handling of it has been acknowledged meanwhile: a consumer that was put out of its group, say.
- * - The register and the network are idempotent under the checkout id; see the fakes below.
+ * - The register and the network are idempotent under the checkout id; see the fakes below. The register's is
+ *   compared with the real one in users/email-register.live.test.ts.
  */
+import { ok } from 'node:assert/strict'
 import { findProduct } from '../shared/contracts/catalogue.ts'
 import type { Decider, Input } from '../shared/contracts/decider.ts'
 import { fold } from '../shared/contracts/decider.ts'
@@ -26,7 +28,9 @@ import { consultNetwork } from './payments/consult.ts'
 import type { NetworkAnswer } from './payments/decider.ts'
 import { payments } from './payments/decider.ts'
 import { consultRegister } from './users/consult.ts'
+import type { Claimed, Released } from './users/decider.ts'
 import { users } from './users/decider.ts'
+import { keyOfEmail, keyOfUser, userIdOf } from './users/user-id.ts'
 
 type RegisterPort = Parameters<typeof consultRegister>[0]
 type NetworkPort = Parameters<typeof consultNetwork>[0]
@@ -306,59 +310,76 @@ export interface Claim {
   readonly userId: string
 }
 
-interface ClaimEntry extends Claim {
-  readonly existing: boolean
-  /** Set once released, and kept: the answer to a release that is asked for again. */
-  readonly released?: { readonly lastClaim: boolean }
+interface RegisterEntry {
+  readonly version: number
+  /** Null where a claim is barred. */
+  readonly userId: string | null
+  /** How many checkouts rely on the user after this entry. */
+  readonly claims: number
 }
+
+const blank: RegisterEntry = { version: 0, userId: null, claims: 0 }
+const nothingToRelease: Released = { kind: 'released', userId: null, lastClaim: false }
 
 /**
  * One user per email, for as long as some checkout relies on it. Whoever claims the email after the last
  * release is another user, with an id of its own: the revocation of the first is still on its way.
  *
- * A released claim stays released: a handling that read its stream before the release may claim after it, and
- * nobody would release that again.
+ * A checkout claims once and releases once, and what it was answered first it is answered for ever. What it
+ * releases before it has claimed it can claim no more: a handling that read its stream before the release may
+ * claim after it, and nobody would release that again.
  */
 export class InMemoryEmailRegister implements RegisterPort {
-  readonly #entries = new Map<string, ClaimEntry>()
+  /** By `<checkoutId>/claim` or `<checkoutId>/release`. */
+  readonly #entered = new Map<string, RegisterEntry>()
+  /** The last of each email, by its key. */
+  readonly #last = new Map<string, RegisterEntry>()
+  readonly #claims = new Map<string, Claim>()
 
-  claim(checkoutId: string, { email }: { readonly email: string }): ReturnType<RegisterPort['claim']> {
-    const holder = this.claims.find((claim) => claim.email === email)
-    const { userId, existing } = this.#entries.get(checkoutId) ?? {
-      userId: holder?.userId ?? `user-${checkoutId}`,
-      existing: holder !== undefined,
-    }
-    if (!this.#entries.has(checkoutId)) this.#entries.set(checkoutId, { checkoutId, email, userId, existing })
-    return Promise.resolve({ userId, existing })
+  claim(checkoutId: string, { email }: { readonly email: string }): Promise<Claimed | Released> {
+    const key = keyOfEmail(email)
+    const entry = this.#enter(`${checkoutId}/claim`, () => {
+      const last = this.#last.get(key) ?? blank
+      const version = last.version + 1
+      const userId = last.userId !== null && last.claims > 0 ? last.userId : userIdOf(key, version)
+      const claim = { version, userId, claims: last.claims + 1 }
+      this.#last.set(key, claim)
+      this.#claims.set(checkoutId, { checkoutId, email, userId })
+      return claim
+    })
+    const { userId, claims } = entry
+    return Promise.resolve(
+      userId === null ? nothingToRelease : { kind: 'claimed', userId, existing: claims > 1 },
+    )
   }
 
-  release(checkoutId: string): ReturnType<RegisterPort['release']> {
-    const entry = this.#entries.get(checkoutId) ?? neverClaimed(checkoutId)
-    const lastClaim = entry.released?.lastClaim ?? !this.#othersRelyOn(entry)
-    this.#entries.set(checkoutId, { ...entry, released: { lastClaim } })
-    return Promise.resolve({ lastClaim })
-  }
-
-  async withdraw(checkoutId: string): Promise<void> {
-    await this.release(checkoutId)
+  /** Gives back the claim, or bars a later one when it is not known to have been made. */
+  release(checkoutId: string, knownUserId?: string): Promise<Released> {
+    const userId = knownUserId ?? this.#enter(`${checkoutId}/claim`, () => blank).userId
+    if (userId === null) return Promise.resolve(nothingToRelease)
+    const entry = this.#enter(`${checkoutId}/release`, () => {
+      const key = keyOfUser(userId)
+      const last = this.#last.get(key) ?? blank
+      ok(last.userId === userId && last.claims > 0, `${checkoutId} releases ${userId}, whom nobody claims`)
+      const release = { version: last.version + 1, userId, claims: last.claims - 1 }
+      this.#last.set(key, release)
+      this.#claims.delete(checkoutId)
+      return release
+    })
+    return Promise.resolve({ kind: 'released', userId, lastClaim: entry.claims === 0 })
   }
 
   /** The claims that count. */
   get claims(): readonly Claim[] {
-    return [...this.#entries.values()].filter((entry) => !entry.released)
+    return [...this.#claims.values()]
   }
 
-  #othersRelyOn({ checkoutId, userId }: Claim): boolean {
-    return this.claims.some((claim) => claim.checkoutId !== checkoutId && claim.userId === userId)
+  #enter(receipt: string, make: () => RegisterEntry): RegisterEntry {
+    const entry = this.#entered.get(receipt) ?? make()
+    this.#entered.set(receipt, entry)
+    return entry
   }
 }
-
-const neverClaimed = (checkoutId: string): ClaimEntry => ({
-  checkoutId,
-  email: '',
-  userId: `user-${checkoutId}`,
-  existing: false,
-})
 
 /** Why the network declines, by token; it captures on any other. */
 const declines: Readonly<Record<string, Reason>> = {

@@ -16,6 +16,7 @@ import { deadLettered } from '../shared/messaging/middleware/dead-letter.ts'
 import { logged } from '../shared/messaging/middleware/log.ts'
 import { retried } from '../shared/messaging/middleware/retry.ts'
 import { traced } from '../shared/messaging/middleware/trace.ts'
+import { observeLag } from '../shared/telemetry/consumer-lag.ts'
 import { forgetActiveSpan } from '../shared/telemetry/span-processors.ts'
 import { startHealthServer } from '../shared/process/health.ts'
 import type { Process } from '../shared/process/lifecycle.ts'
@@ -24,7 +25,7 @@ import type { Commit } from '../shared/store/event-store.ts'
 import { EventStore } from '../shared/store/event-store.ts'
 import type { StoreConnection } from '../shared/store/mongo.ts'
 import { connectStore } from '../shared/store/mongo.ts'
-import { count } from '../shared/telemetry/saga-metrics.ts'
+import { count, recordAnswer, recordQueueTime } from '../shared/telemetry/saga-metrics.ts'
 import { Outbox } from '../producers/outbox/outbox.ts'
 
 export interface ServiceTools extends Process {
@@ -86,8 +87,12 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
     const recorded = fromMessage(message)
     if (!concerns(service, recorded)) return 'nothing to answer'
     const { id: causedBy, checkoutId, event } = recorded
-    const commit = await answer(store, logic, { checkoutId, causedBy, event })
-    if (!commit) return 'nothing to answer'
+    const answered = await answer(store, logic, { checkoutId, causedBy, event })
+    if (!answered) return 'nothing to answer'
+    const { commit, stream } = answered
+    // The checkout's own stream begins with the request; the others do not know when that was.
+    const requestedAt = service === 'checkout' ? stream.events[0]?.time : undefined
+    recordAnswer(commit.events, recorded.time, requestedAt)
     await publish(commit)
     return 'answered'
   }
@@ -104,11 +109,16 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
     offsetCommitIntervalMillis: config.OFFSET_COMMIT_INTERVAL_MILLIS,
     onFatal: (error) => lifecycle.fail(error),
     handle: async (message, heartbeat) => {
-      if (isOurs(message)) await handle({ message, log, heartbeat, signal: lifecycle.signal })
-      else forgetActiveSpan()
+      if (!isOurs(message)) {
+        forgetActiveSpan()
+        return
+      }
+      recordQueueTime(message.topic, groupId, message.producedAtMillis)
+      await handle({ message, log, heartbeat, signal: lifecycle.signal })
     },
   })
   lifecycle.onStop(() => consumer.stop())
+  observeLag(groupId, () => consumer.lag())
 
   const health = await startHealthServer({ host: config.HEALTH_HOST, port: config.HEALTH_PORT }, async () => {
     await connection.ping()
@@ -120,14 +130,16 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
 
 /**
  * Which messages of its topics are a service's to handle: those it reacts to, and those that nobody can
- * read and whose keeper it is.
+ * read and whose keeper it is. Only the keeper reads twice what it does not react to, and only the others what
+ * they share with it.
  */
 function ownership(service: Service): (message: IncomingMessage) => boolean {
   const reactsTo = consumedBy(service)
   return (message) => {
     const type = typeOf(message)
-    if (type !== undefined && reactsTo.has(type)) return true
-    return keeperOf(message.topic, type) === service && !isReadable(message)
+    const reacts = type !== undefined && reactsTo.has(type)
+    const isKeeper = keeperOf(message.topic, type) === service
+    return reacts ? isKeeper || isReadable(message) : isKeeper && !isReadable(message)
   }
 }
 

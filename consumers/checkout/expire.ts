@@ -25,14 +25,14 @@ export function startExpiring(
       withSagaId(checkoutId, async () => {
         try {
           const causedBy = `deadline/${checkoutId}`
-          const commit = await answer(store, logic, {
+          const answered = await answer(store, logic, {
             checkoutId,
             causedBy,
             event: { type: 'DeadlinePassed' },
           })
-          if (commit) {
+          if (answered) {
             log.warn({ 'event.name': 'checkout.expired', 'saga.id': checkoutId }, 'checkout expired')
-            await publish(commit)
+            await publish(answered.commit)
           }
           await deadlines.clear(checkoutId)
         } finally {

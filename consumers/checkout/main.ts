@@ -14,8 +14,9 @@ await runService('checkout', async (tools) => {
       if (event.type === 'CheckoutRequested') {
         if (state.status !== 'open') return
         await deadlines.set(checkoutId, new Date(event.data.deadline), activeTraceHeaders())
-      } else {
+      } else if (event.type !== 'DeadlinePassed') {
         // The end is near. Nobody waits for the clean-up, and a deadline left behind is only asked about once.
+        // One that has passed stays until its answer is committed: no message would ask again after a crash.
         void deadlines.clear(checkoutId).catch(() => undefined)
       }
     },

@@ -53,13 +53,9 @@ function place(
   state: OrdersState,
 ): readonly OrdersEvent[] {
   if (state.status !== 'unknown') return []
-  const refused = firstRefusal(data.order)
-  if (refused) return [{ type: 'OrderRejected', data: refused }]
-  const items = data.order.items.map(({ sku, quantity }) => ({
-    sku,
-    quantity,
-    unitPrice: findProduct(sku)?.price.amount ?? 0,
-  }))
+  const priced = price(data.order)
+  if ('refused' in priced) return [{ type: 'OrderRejected', data: priced.refused }]
+  const { items } = priced
   const amount = items.reduce((sum, item) => sum + item.quantity * item.unitPrice, 0)
   const { userId, payment } = data
   return [
@@ -87,16 +83,24 @@ function cancel(reason: Reason, state: OrdersState): readonly OrdersEvent[] {
   }
 }
 
-/** The first item that cannot be sold, if any. Quantities of one SKU add up over the lines of an order. */
-function firstRefusal({ items }: Order): { readonly reason: Reason; readonly sku: string } | undefined {
+type PricedItems = EventOf<'OrderPlaced'>['data']['items']
+type Refusal = EventOf<'OrderRejected'>['data']
+
+/**
+ * The items at the prices of the catalogue, or the first that cannot be sold. Quantities of one SKU add up over
+ * the lines of an order.
+ */
+function price(order: Order): { readonly items: PricedItems } | { readonly refused: Refusal } {
+  const items: PricedItems = []
   const wanted = new Map<string, number>()
-  for (const { sku, quantity } of items) {
+  for (const { sku, quantity } of order.items) {
     const product = findProduct(sku)
-    if (!product) return { reason: 'unknown_sku', sku }
-    if (!product.inStock) return { reason: 'out_of_stock', sku }
+    if (!product) return { refused: { reason: 'unknown_sku', sku } }
+    if (!product.inStock) return { refused: { reason: 'out_of_stock', sku } }
     const total = (wanted.get(sku) ?? 0) + quantity
-    if (total > product.limitPerOrder) return { reason: 'quantity_limit_exceeded', sku }
+    if (total > product.limitPerOrder) return { refused: { reason: 'quantity_limit_exceeded', sku } }
     wanted.set(sku, total)
+    items.push({ sku, quantity, unitPrice: product.price.amount })
   }
-  return undefined
+  return { items }
 }

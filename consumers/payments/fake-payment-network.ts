@@ -15,14 +15,20 @@ import { findPaymentToken } from '../../shared/contracts/payment-tokens.ts'
 import { isDuplicateKey } from '../../shared/store/duplicate-key.ts'
 import type { NetworkAnswer } from './decider.ts'
 
-export interface LedgerEntry {
+interface EntryOf<Kind extends string> {
   readonly _id: string
   readonly checkoutId: string
-  readonly kind: 'captured' | 'declined' | 'barred' | 'refunded'
-  readonly total?: Money
-  readonly reason?: Reason
+  readonly kind: Kind
   readonly at: Date
 }
+type FirstEntry =
+  | (EntryOf<'captured'> & { readonly total: Money })
+  | (EntryOf<'declined'> & { readonly reason: Reason })
+  | EntryOf<'barred'>
+type Refund = EntryOf<'refunded'> & { readonly total: Money }
+export type LedgerEntry = FirstEntry | Refund
+/** What the network writes by itself is left out. */
+type Decision<Entry = FirstEntry> = Entry extends unknown ? Omit<Entry, '_id' | 'at'> : never
 
 /** The network could not be reached or gave no answer; asking again is right. */
 export class PaymentNetworkUnavailable extends Error {
@@ -72,11 +78,12 @@ export class FakePaymentNetwork {
     })
   }
 
-  async #enterFirst(entry: Omit<LedgerEntry, '_id' | 'at'>): Promise<LedgerEntry> {
-    const first = { _id: `${entry.checkoutId}@1`, at: new Date(), ...entry }
+  async #enterFirst(entry: Decision): Promise<FirstEntry> {
+    const first: FirstEntry = { _id: `${entry.checkoutId}@1`, at: new Date(), ...entry }
     if (await this.#insert(first)) return first
     const earlier = await this.#ledger.findOne({ _id: first._id })
-    if (!earlier) throw new PaymentNetworkUnavailable()
+    // Nothing but a refund is ever second, so what stands first is no refund.
+    if (!earlier || earlier.kind === 'refunded') throw new PaymentNetworkUnavailable()
     return earlier
   }
 
@@ -102,18 +109,17 @@ export class FakePaymentNetwork {
   }
 }
 
-function toAnswer({ checkoutId, kind, total, reason }: LedgerEntry): NetworkAnswer {
-  const paymentId = `payment-${checkoutId}`
-  switch (kind) {
+function toAnswer(entry: LedgerEntry): NetworkAnswer {
+  switch (entry.kind) {
     case 'captured':
     case 'refunded':
-      return { kind, paymentId, total: total ?? { amount: 0, currency: 'EUR' } }
+      return { kind: entry.kind, paymentId: `payment-${entry.checkoutId}`, total: entry.total }
     case 'declined':
-      return { kind, reason: reason ?? 'card_declined' }
+      return { kind: entry.kind, reason: entry.reason }
     case 'barred':
-      return { kind }
+      return { kind: entry.kind }
     default:
-      return kind satisfies never
+      return entry satisfies never
   }
 }
 

@@ -50,6 +50,7 @@ const claimed = { kind: 'claimed', userId: 'user-c1', existing: false } as const
 const refused = { kind: 'refused', reason: 'email_domain_blocked' } as const
 const releasedAsLast = { kind: 'released', userId: 'user-c1', lastClaim: true } as const
 const releasedAmongOthers = { kind: 'released', userId: 'user-c1', lastClaim: false } as const
+const barred = { kind: 'released', userId: null, lastClaim: false } as const
 
 describe('users, on CheckoutRequested', () => {
   it('registers the user under the id the register gave, and hands on the order and the payment', () => {
@@ -70,8 +71,10 @@ describe('users, on CheckoutRequested', () => {
     given([]).when(checkoutRequested).then([])
   })
 
-  it('registers nobody on an answer to another question', () => {
-    given([]).when(checkoutRequested, releasedAsLast).then([])
+  it('registers nobody when the claim was released or barred before', () => {
+    for (const answer of [releasedAsLast, releasedAmongOthers, barred]) {
+      given([]).when(checkoutRequested, answer).then([])
+    }
   })
 
   it('does not register twice', () => {
@@ -110,17 +113,26 @@ for (const event of [orderRejected, orderCancelled]) {
     })
 
     it('neither revokes nor keeps without the word of the register', () => {
-      given([userRegistered]).when(event).then([])
+      for (const history of [[], [userRegistered]]) given(history).when(event).then([])
     })
 
     it('neither revokes nor keeps on an answer to another question', () => {
-      given([userRegistered]).when(event, claimed).then([])
+      for (const history of [[], [userRegistered]]) given(history).when(event, claimed).then([])
     })
 
-    it('revokes for nobody when the checkout itself has not arrived', () => {
+    it('revokes for nobody when the checkout has claimed nobody and is barred from it', () => {
       given([])
-        .when(event)
+        .when(event, barred)
         .then([{ type: 'RegistrationRevoked', data: { userId: null, reason } }])
+    })
+
+    it('revokes or keeps the user who was claimed by a handling that did not come to register it', () => {
+      given([])
+        .when(event, releasedAsLast)
+        .then([{ type: 'RegistrationRevoked', data: { userId: 'user-c1', reason } }])
+      given([])
+        .when(event, releasedAmongOthers)
+        .then([{ type: 'RegistrationKept', data: { userId: 'user-c1', reason } }])
     })
 
     it('has nothing to take back after a rejection', () => {

@@ -5,10 +5,18 @@ import type { Consumed, Produced } from '../../shared/contracts/flow.ts'
 
 /** What the email register answered, see email-register.ts. Undefined when it was not asked. */
 export type RegisterAnswer =
-  | { readonly kind: 'claimed'; readonly userId: string; readonly existing: boolean }
-  | { readonly kind: 'refused'; readonly reason: Reason }
+  Claimed | { readonly kind: 'refused'; readonly reason: Reason } | Released | undefined
+
+export interface Claimed {
+  readonly kind: 'claimed'
+  readonly userId: string
+  readonly existing: boolean
+}
+
+/** Without a user nothing had been claimed, and the register will refuse any later claim. */
+export type Released =
   | { readonly kind: 'released'; readonly userId: string; readonly lastClaim: boolean }
-  | undefined
+  | { readonly kind: 'released'; readonly userId: null; readonly lastClaim: false }
 
 export type UsersState =
   | { readonly status: 'unknown' }
@@ -56,6 +64,7 @@ function register(
 ): readonly UsersEvent[] {
   if (state.status !== 'unknown') return []
   if (answer?.kind === 'refused') return [{ type: 'RegistrationRejected', data: { reason: answer.reason } }]
+  // Released: it was taken back before it arrived, and that will be committed.
   if (answer?.kind !== 'claimed') return []
   const { userId, existing } = answer
   return [{ type: 'UserRegistered', data: { userId, existing, order: data.order, payment: data.payment } }]
@@ -63,12 +72,11 @@ function register(
 
 function release(reason: Reason, answer: RegisterAnswer, state: UsersState): readonly UsersEvent[] {
   if (state.status === 'rejected' || state.status === 'released') return []
-  // Cancelled before the checkout itself arrived: nothing was registered, and nothing will be.
-  if (state.status === 'unknown') return [{ type: 'RegistrationRevoked', data: { userId: null, reason } }]
-  // Without the register's word nobody knows who else relies on it.
+  // Without the register's word nobody knows who else relies on the user, or whether there is one.
   if (answer?.kind !== 'released') return []
-  const { userId } = state
-  return answer.lastClaim
+  // The register is right about the user, also where the registration is not in the stream yet.
+  const { userId, lastClaim } = answer
+  return userId === null || lastClaim
     ? [{ type: 'RegistrationRevoked', data: { userId, reason } }]
     : [{ type: 'RegistrationKept', data: { userId, reason } }]
 }

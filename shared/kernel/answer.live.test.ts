@@ -41,12 +41,14 @@ describe('the kernel, on the real store', function () {
   })
   after(() => connection.close())
 
-  const ask = (checkoutId: string, causedBy: string, limit = Infinity): Promise<Commit | undefined> =>
-    answer(
+  const ask = async (checkoutId: string, causedBy: string, limit = Infinity): Promise<Commit | undefined> => {
+    const answered = await answer(
       store,
       { decider: counting(limit), consult: asksNobody },
       { checkoutId, causedBy, event: { type: 'Count' } },
     )
+    return answered?.commit
+  }
 
   it('commits what was decided as one document, with its cause and the ids of its events', async () => {
     const checkoutId = randomUUID()
@@ -101,7 +103,7 @@ describe('the kernel, on the real store', function () {
   it('asks the outside world again when somebody was faster', async () => {
     const checkoutId = randomUUID()
     const seen: number[] = []
-    const commit = await answer(
+    const answered = await answer(
       store,
       {
         decider: counting(Infinity),
@@ -114,7 +116,7 @@ describe('the kernel, on the real store', function () {
       { checkoutId, causedBy: `${checkoutId}/slower`, event: { type: 'Count' } },
     )
     deepEqual(seen, [0, 1])
-    equal(commit?.version, 2)
+    equal(answered?.commit.version, 2)
   })
 
   it('tells a taken version from a taken cause', async () => {

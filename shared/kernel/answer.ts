@@ -8,7 +8,7 @@ import { context, propagation } from '@opentelemetry/api'
 import type { Decider, Input } from '../contracts/decider.ts'
 import { fold } from '../contracts/decider.ts'
 import type { SagaEvent } from '../contracts/events.ts'
-import type { Commit, EventStore } from '../store/event-store.ts'
+import type { Commit, EventStore, Stream } from '../store/event-store.ts'
 
 /** A decider, and the one function of a service that touches the outside world before it decides. */
 export interface ServiceLogic<State, Event extends SagaEvent, Asked, Answer> {
@@ -39,16 +39,22 @@ export class TooManyConflicts extends Error {
   }
 }
 
+export interface Answered {
+  readonly commit: Commit
+  /** What the answer was decided on. */
+  readonly stream: Stream
+}
+
 /**
  * Answers a question with at most one commit.
- * @returns the commit, or undefined when there is nothing to do or it was done before
+ * @returns undefined when there is nothing to do or it was done before
  */
 export async function answer<State, Event extends SagaEvent, Asked, Answer>(
   store: EventStore,
   { decider, consult }: ServiceLogic<State, Event, Asked, Answer>,
   { checkoutId, causedBy, event }: Question<Asked>,
   now: () => Date = () => new Date(),
-): Promise<Commit | undefined> {
+): Promise<Answered | undefined> {
   for (let conflicts = 0; conflicts < conflictLimit; conflicts++) {
     const stream = await store.read(checkoutId)
     if (stream.commits.some((commit) => commit.causedBy === causedBy)) return undefined
@@ -68,7 +74,7 @@ export async function answer<State, Event extends SagaEvent, Asked, Answer>(
       events,
       traceHeaders: activeTraceHeaders(),
     })
-    if (result.outcome === 'appended') return result.commit
+    if (result.outcome === 'appended') return { commit: result.commit, stream }
     if (result.outcome === 'duplicate') return undefined
   }
   throw new TooManyConflicts(checkoutId)

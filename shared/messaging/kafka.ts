@@ -6,7 +6,7 @@
 import { connect as connectTcp } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { connect as connectTls } from 'node:tls'
-import type { ISocketFactory, KafkaMessage, logCreator, Producer } from 'kafkajs'
+import type { Admin, ISocketFactory, KafkaMessage, logCreator, Producer } from 'kafkajs'
 import kafkajs from 'kafkajs'
 import { topics } from '../contracts/events.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -34,9 +34,18 @@ export interface ProducerMessage {
 
 export type Send = (messages: readonly ProducerMessage[]) => Promise<void>
 
+export interface PartitionLag {
+  readonly topic: string
+  readonly partition: number
+  /** Messages that the group has not handled yet. */
+  readonly messages: number
+}
+
 export interface RunningConsumer {
   /** True from the first join of the group until the consumer stops or leaves it. */
   readonly joined: () => boolean
+  /** How far this member's partitions are behind, by the offsets that the group has committed. */
+  lag(): Promise<readonly PartitionLag[]>
   /** Stops fetching, lets handlers finish, commits what they did, and leaves the group. */
   stop(): Promise<void>
 }
@@ -75,6 +84,23 @@ const bunyanLogs = (log: Logger): logCreator => {
     }
 }
 
+/**
+ * A heartbeat was refused: the message may be another member's by now, and will be delivered again. Retriable,
+ * whatever kafkajs says of its own error (REBALANCE_IN_PROGRESS: not), because the message is not at fault.
+ */
+class PartitionLost extends Error {
+  readonly code = 'partition_lost'
+  readonly retriable = true
+  constructor(cause: unknown) {
+    super('the broker refused a heartbeat while a message was handled', { cause })
+    this.name = 'PartitionLost'
+  }
+}
+
+const partitionLost = (error: unknown): never => {
+  throw new PartitionLost(error)
+}
+
 export class KafkaConnection {
   readonly #kafka: InstanceType<typeof Kafka>
   readonly #log: Logger
@@ -94,8 +120,7 @@ export class KafkaConnection {
 
   /** Creates the saga's topics where they are missing; an existing topic is left as it is. */
   async ensureTopics(partitions: number, replicationFactor = 1): Promise<void> {
-    const admin = this.#kafka.admin()
-    await admin.connect()
+    const admin = await this.#connectAdmin()
     try {
       const existing = new Set(await admin.listTopics())
       const missing = [...topics, deadLetterTopic].filter((topic) => !existing.has(topic))
@@ -107,6 +132,12 @@ export class KafkaConnection {
     } finally {
       await admin.disconnect()
     }
+  }
+
+  async #connectAdmin(): Promise<Admin> {
+    const admin = this.#kafka.admin()
+    await admin.connect()
+    return admin
   }
 
   /**
@@ -142,6 +173,7 @@ export class KafkaConnection {
     const offsets = new OffsetTracker()
     const underWay = new Set<Promise<void>>()
     let joined = false
+    let stopping = false
 
     const commitOffsets = async (): Promise<void> => {
       const batch = offsets.take()
@@ -154,8 +186,10 @@ export class KafkaConnection {
       }
     }
 
-    consumer.on(consumer.events.GROUP_JOIN, () => {
+    let assigned: Readonly<Record<string, readonly number[]>> = {}
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       offsets.clear() // another member may be ahead of us on a partition that came back
+      assigned = payload.memberAssignment
       joined = true
     })
     consumer.on(consumer.events.REBALANCING, () => void commitOffsets())
@@ -171,12 +205,18 @@ export class KafkaConnection {
       autoCommit: false,
       partitionsConsumedConcurrently: options.concurrency,
       eachMessage: async (payload) => {
+        // kafkajs still opens the batches that it has fetched before the pause; they are delivered again.
+        if (stopping) return
         const { topic, partition, message } = payload
-        const handling = options.handle(toIncoming(topic, partition, message), () => payload.heartbeat())
+        const heartbeat = () => payload.heartbeat().catch(partitionLost)
+        const handling = options.handle(toIncoming(topic, partition, message), heartbeat)
         underWay.add(handling)
         try {
           await handling
           offsets.handled(topic, partition, message.offset)
+        } catch (error) {
+          // kafkajs joins its group again when it sees its own error.
+          throw error instanceof PartitionLost ? error.cause : error
         } finally {
           underWay.delete(handling)
         }
@@ -184,11 +224,18 @@ export class KafkaConnection {
     })
     const timer = setInterval(() => void commitOffsets(), options.offsetCommitIntervalMillis)
 
+    let admin: Promise<Admin> | undefined
     return {
       joined: () => joined,
+      lag: async () => {
+        admin ??= this.#connectAdmin()
+        return lagOf(await admin, options.groupId, assigned)
+      },
       stop: async () => {
         clearInterval(timer)
+        await (await admin)?.disconnect()
         joined = false
+        stopping = true
         // consumer.stop() leaves the group, after which no offset can be committed: so pause, finish, commit.
         consumer.pause(options.topics.map((topic) => ({ topic })))
         await Promise.allSettled(underWay)
@@ -197,6 +244,26 @@ export class KafkaConnection {
       },
     }
   }
+}
+
+async function lagOf(
+  admin: Admin,
+  groupId: string,
+  assigned: Readonly<Record<string, readonly number[]>>,
+): Promise<PartitionLag[]> {
+  const topics = Object.keys(assigned)
+  const committed = await admin.fetchOffsets({ groupId, topics })
+  const lags = committed.map(async ({ topic, partitions }) => {
+    const ends = new Map((await admin.fetchTopicOffsets(topic)).map((end) => [end.partition, end]))
+    return partitions
+      .filter(({ partition }) => assigned[topic]?.includes(partition))
+      .map(({ partition, offset }) => {
+        const end = ends.get(partition)
+        const next = offset === '-1' ? end?.low : offset // a group that has committed nothing reads from the start
+        return { topic, partition, messages: Math.max(0, Number(end?.high ?? 0) - Number(next ?? 0)) }
+      })
+  })
+  return (await Promise.all(lags)).flat()
 }
 
 function toIncoming(topic: string, partition: number, message: KafkaMessage): IncomingMessage {

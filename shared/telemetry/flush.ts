@@ -10,7 +10,8 @@ export function installTelemetryShutdown(stop: () => Promise<void>): void {
 /** Flushes and stops telemetry; never throws and never takes longer than the deadline. */
 export async function stopTelemetry(deadlineMillis = 3_000): Promise<void> {
   const timer = new AbortController()
-  const flushed = shutdown()
+  const flushed = Promise.resolve()
+    .then(() => shutdown())
     .catch(() => undefined) // telemetry that cannot be sent must not keep a process from ending well
     .finally(() => timer.abort())
   await Promise.race([

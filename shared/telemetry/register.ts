@@ -15,6 +15,7 @@ import { RuntimeNodeInstrumentation } from '@opentelemetry/instrumentation-runti
 import { NodeSDK } from '@opentelemetry/sdk-node'
 import { installTelemetryShutdown } from './flush.ts'
 import { onConsume, onProduce } from './instrumentation-hooks.ts'
+import { observeProcess } from './process-metrics.ts'
 import { createPropagator } from './propagation.ts'
 import { createSpanProcessors } from './span-processors.ts'
 
@@ -41,4 +42,5 @@ const sdk = new NodeSDK({
   ],
 })
 sdk.start()
+observeProcess()
 installTelemetryShutdown(() => sdk.shutdown())

@@ -1,6 +1,10 @@
-/** What the saga counts. One count a committed event, so a duplicate counts nothing. No ids in attributes. */
+/**
+ * What the saga counts and times. Counted is what was committed, so a duplicate counts nothing. Never an id in an
+ * attribute: each value would be a time series of its own.
+ */
 import { metrics } from '@opentelemetry/api'
-import type { EventType, SagaEvent } from '../contracts/events.ts'
+import type { EventType, RecordedEvent, SagaEvent } from '../contracts/events.ts'
+import { terminalTypes } from '../contracts/flow.ts'
 
 const meter = metrics.getMeter('sagascope')
 
@@ -39,6 +43,64 @@ const counted = {
   CheckoutRejected: [checkoutProcessed, 'rejected'],
   CheckoutExpired: [checkoutProcessed, 'expired'],
 } as const satisfies Record<EventType, readonly [typeof userRegistered, string]>
+
+// A hop takes milliseconds, a checkout tens of them; one that waits for its deadline takes minutes.
+const explicitBucketBoundaries = [
+  0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300,
+]
+
+const checkoutDuration = meter.createHistogram('checkout.duration', {
+  description: 'From the request to the terminal event',
+  unit: 's',
+  advice: { explicitBucketBoundaries },
+})
+const stepDuration = meter.createHistogram('saga.step.duration', {
+  description: 'From the commit of an event to the commit of its answer, by the answer',
+  unit: 's',
+  advice: { explicitBucketBoundaries },
+})
+const queueDuration = meter.createHistogram('saga.queue.duration', {
+  description: 'From the production of a message to the start of its handling',
+  unit: 's',
+  advice: { explicitBucketBoundaries },
+})
+const deadLetters = meter.createCounter('saga.dead_letters', {
+  description: 'Messages put into the dead-letter topic, by where they came from and why',
+  unit: '{message}',
+})
+
+const secondsBetween = (from: string, to: string): number =>
+  Math.max(0, Date.parse(to) - Date.parse(from)) / 1_000
+
+/**
+ * Records what answered a message: how long the step took, and, at a checkout's end, how long all of it took.
+ * @param askedAt when the event that was answered was committed, RFC 3339
+ * @param requestedAt when the checkout was asked for, where it is known
+ */
+export function recordAnswer(
+  answers: readonly RecordedEvent[],
+  askedAt: string,
+  requestedAt: string | undefined,
+): void {
+  for (const { event, time } of answers) {
+    stepDuration.record(secondsBetween(askedAt, time), { 'saga.step': event.type })
+    if (requestedAt !== undefined && (terminalTypes as readonly EventType[]).includes(event.type)) {
+      checkoutDuration.record(secondsBetween(requestedAt, time), { outcome: counted[event.type][1] })
+    }
+  }
+}
+
+/** Records how long a message lay on its topic, by the broker's clock and ours. */
+export function recordQueueTime(topic: string, consumerGroup: string, producedAtMillis: number): void {
+  queueDuration.record(Math.max(0, Date.now() - producedAtMillis) / 1_000, {
+    'messaging.destination.name': topic,
+    'messaging.consumer.group.name': consumerGroup,
+  })
+}
+
+export function countDeadLetter(topic: string, errorType: string): void {
+  deadLetters.add(1, { 'messaging.destination.name': topic, 'error.type': errorType })
+}
 
 /** Counts an event that has been committed. */
 export function count(event: SagaEvent): void {

@@ -1,6 +1,7 @@
 /** What happens to a span between its start and its export. */
 import type { Context } from '@opentelemetry/api'
 import { trace } from '@opentelemetry/api'
+import { getNumberFromEnv } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import type { ReadableSpan, Span, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace'
@@ -9,11 +10,18 @@ import { ATTR_SAGA_ID, sagaIdOf } from './saga-id.ts'
 /** @param exporter OTEL_TRACES_EXPORTER: `otlp` (default) or `none` */
 export function createSpanProcessors(exporter = 'otlp'): SpanProcessor[] {
   if (exporter === 'none') return []
-  return [
-    new SagaIdProcessor(),
-    new WithoutForgotten(new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })),
-  ]
+  return [new SagaIdProcessor(), new WithoutForgotten(createBatchProcessor())]
 }
+
+/** As the SDK would make it: the variables and their defaults are the specification's. */
+const createBatchProcessor = (): SpanProcessor =>
+  new BatchSpanProcessor({
+    exporter: new OTLPTraceExporter(),
+    scheduledDelayMillis: getNumberFromEnv('OTEL_BSP_SCHEDULE_DELAY') ?? 5_000,
+    exportTimeoutMillis: getNumberFromEnv('OTEL_BSP_EXPORT_TIMEOUT') ?? 30_000,
+    maxQueueSize: getNumberFromEnv('OTEL_BSP_MAX_QUEUE_SIZE') ?? 2_048,
+    maxExportBatchSize: getNumberFromEnv('OTEL_BSP_MAX_EXPORT_BATCH_SIZE') ?? 512,
+  })
 
 /** Copies `saga.id` from the context in which a span starts. */
 export class SagaIdProcessor implements SpanProcessor {

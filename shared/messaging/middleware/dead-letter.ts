@@ -1,3 +1,4 @@
+import { countDeadLetter } from '../../telemetry/saga-metrics.ts'
 import { isRetriable } from '../failure.ts'
 import type { Handling, Middleware } from '../handler.ts'
 import type { Headers } from '../headers.ts'
@@ -24,15 +25,19 @@ export const deadLettered = (consumerGroup: string, send: SendDeadLetter): Middl
       return await next(handling)
     } catch (error) {
       if (isRetriable(error) === true || handling.signal.aborted) throw error
+      const code = codeOf(error as Error)
       await send(toDeadLetter(consumerGroup, handling, error as Error))
+      countDeadLetter(handling.message.topic, code)
       handling.log.error({ 'event.name': 'message.dead_lettered', err: error }, 'message dead-lettered')
       return 'dead-lettered'
     }
   }
 }
 
+const codeOf = (error: Error): string =>
+  'code' in error && typeof error.code === 'string' ? error.code : error.name
+
 function toDeadLetter(consumerGroup: string, { message }: Handling, error: Error) {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
   return {
     topic: deadLetterTopic,
     key: message.key ?? null,
@@ -43,7 +48,7 @@ function toDeadLetter(consumerGroup: string, { message }: Handling, error: Error
       'dead-letter-origin-partition': String(message.partition),
       'dead-letter-origin-offset': message.offset,
       'dead-letter-consumer-group': consumerGroup,
-      'dead-letter-error-code': code,
+      'dead-letter-error-code': codeOf(error),
       'dead-letter-error-message': error.message.slice(0, 1_000),
     },
   } as const

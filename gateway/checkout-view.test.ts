@@ -101,7 +101,13 @@ describe('a step', () => {
   for (const event of examples) {
     it(`shows of ${event.type} no email, no name, no token and no user id, and is as described`, () => {
       const text = JSON.stringify(shown(event))
-      for (const secret of [goodRequest.user.email, goodRequest.user.name, payment.token, 'payment"', 'userId']) {
+      for (const secret of [
+        goodRequest.user.email,
+        goodRequest.user.name,
+        payment.token,
+        'payment"',
+        'userId',
+      ]) {
         ok(!text.includes(secret), `${secret} in ${text}`)
       }
       step.parse(shown(event))

@@ -57,7 +57,11 @@ export class FakePaymentNetwork {
     return asClient('capture', async () => {
       const { declines, delayMillis, failures = 0 } = findPaymentToken(token) ?? unknownToken
       if (delayMillis !== undefined) await delay(delayMillis)
-      this.#failFirst(checkoutId, failures)
+      if (failures > 0) {
+        const earlier = await this.#first(checkoutId)
+        if (earlier) return toAnswer(earlier)
+        this.#failFirst(checkoutId, failures)
+      }
       const entry = await this.#enterFirst(
         declines
           ? { checkoutId, kind: 'declined', reason: declines }
@@ -81,10 +85,15 @@ export class FakePaymentNetwork {
   async #enterFirst(entry: Decision): Promise<FirstEntry> {
     const first: FirstEntry = { _id: `${entry.checkoutId}@1`, at: new Date(), ...entry }
     if (await this.#insert(first)) return first
-    const earlier = await this.#ledger.findOne({ _id: first._id })
-    // Nothing but a refund is ever second, so what stands first is no refund.
-    if (!earlier || earlier.kind === 'refunded') throw new PaymentNetworkUnavailable()
+    const earlier = await this.#first(entry.checkoutId)
+    if (!earlier) throw new PaymentNetworkUnavailable()
     return earlier
+  }
+
+  async #first(checkoutId: string): Promise<FirstEntry | undefined> {
+    const entry = await this.#ledger.findOne({ _id: `${checkoutId}@1` })
+    // A refund is only ever second.
+    return entry && entry.kind !== 'refunded' ? entry : undefined
   }
 
   /** @returns false when the place was taken */

@@ -81,7 +81,7 @@ export function describe(title: string, report: CheckoutReport, backends: Backen
     `  Log lines with that trace_id: ${logs.length}`,
     ...logs.map(
       (line) =>
-        `    ${line.time.slice(11, 23)}  ${line.service.padEnd(9)} ${line.severity.padEnd(5)} ${line.message}`,
+        `    ${new Date(line.time).toISOString().slice(11, 23)}  ${line.service.padEnd(9)} ${line.severity.padEnd(5)} ${line.message}`,
     ),
     `    ${urls.logs}`,
   ]

@@ -1,0 +1,26 @@
+import { equal } from 'node:assert/strict'
+import { MongoError, MongoNetworkError, MongoServerError } from 'mongodb'
+import { isRetriable } from './failure.ts'
+
+describe('a failure', () => {
+  it('is asked whether it passes by itself', () => {
+    equal(isRetriable(Object.assign(new Error('away'), { retriable: true })), true)
+    equal(isRetriable(Object.assign(new Error('wrong'), { retriable: false })), false)
+  })
+
+  it('that does not say is neither the one nor the other', () => {
+    equal(isRetriable(new Error('retriable: true')), undefined)
+    equal(isRetriable(Object.assign(new Error('odd'), { retriable: 'yes' })), undefined)
+    for (const thrown of [undefined, null, 'text', 7]) equal(isRetriable(thrown), undefined)
+  })
+
+  it('of the store passes when the store was away or says that a write may be tried again', () => {
+    equal(isRetriable(new MongoNetworkError('connection reset')), true)
+    const steppedDown = new MongoServerError({ message: 'not primary', errorLabels: ['RetryableWriteError'] })
+    equal(isRetriable(steppedDown), true)
+  })
+
+  it('of the store for another reason does not say', () => {
+    equal(isRetriable(new MongoError('unknown operator')), undefined)
+  })
+})

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { accessSync, closeSync, constants, openSync } from 'node:fs'
+import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -147,8 +147,7 @@ function signalGroup(group: number, signal: NodeJS.Signals): void {
   }
 }
 
-// A killed process can stay listed for as long as nobody asks for its exit code, as orphans do in a
-// container without an init process. It holds nothing any more, so waiting for it has an end.
+// A killed process that cannot be waited for, in uninterruptible sleep, must not hold up the stop for ever.
 const buryMillis = 2_000
 
 async function groupEnds(group: number, deadlineMillis: number): Promise<void> {
@@ -159,8 +158,30 @@ async function groupEnds(group: number, deadlineMillis: number): Promise<void> {
 function groupLives(group: number): boolean {
   try {
     process.kill(-group, 0)
-    return true
   } catch {
     return false
+  }
+  return process.platform !== 'linux' || hasLivingMember(group)
+}
+
+/**
+ * Whether a group has more than zombies: orphans stay listed for as long as process 1 does not ask for
+ * their exit code, and in a container it may never do so. A zombie holds no port and no file.
+ */
+function hasLivingMember(group: number): boolean {
+  return readdirSync('/proc').some((pid) => {
+    if (!/^\d+$/.test(pid)) return false
+    const [state, , memberOf] = statFields(pid)
+    return Number(memberOf) === group && state !== 'Z'
+  })
+}
+
+/** The fields of /proc/<pid>/stat after the command: state, parent, process group (proc(5)). */
+function statFields(pid: string): string[] {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  } catch {
+    return [] // it has ended since it was listed
   }
 }

@@ -1,7 +1,7 @@
 import { deepEqual, equal, match, notEqual, rejects } from 'node:assert/strict'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { install, installationFolder, recipeHash, type Recipe } from './install.ts'
 
 describe('a recipe', () => {
@@ -66,6 +66,17 @@ describe('a recipe', () => {
       install(once, cache(), { signal, onWait }),
     ])
     deepEqual([builds, waits], [1, 1])
+  })
+
+  it('is used as another run built it, should both have built it at once', async () => {
+    const path = await installationFolder(recipe(), cache())
+    const late = recipe(async (into, aborted) => {
+      mkdirSync(path)
+      await writeProgram(path, aborted)
+      await writeProgram(into, aborted)
+    })
+    equal(await install(late, cache(), { signal }), path)
+    deepEqual(readdirSync(cache()), [basename(path)])
   })
 
   it('leaves nothing behind when its build fails, and can be built after that', async () => {

@@ -62,7 +62,7 @@ export async function install(recipe: Recipe, cache: string, options: InstallOpt
       await rename(partial, folder)
     } catch (error) {
       await rm(partial, { recursive: true, force: true })
-      throw error
+      if (!existsSync(folder)) throw error
     }
     return folder
   } finally {
@@ -81,8 +81,8 @@ const staleMillis = 15_000
 
 /**
  * A lock file that its owner touches again and again. One that is not touched belongs to a run that was
- * killed, and is taken over. Should two runs take it over at once, both build and the rename that comes
- * second fails on the filled folder: work is lost, nothing is damaged.
+ * killed, and is taken over. Should two runs take it over at once, both build, and the one that ends second
+ * finds the folder filled and uses it: work is lost, nothing is damaged.
  */
 async function lock(file: string, signal: AbortSignal, onWait?: () => void): Promise<() => Promise<void>> {
   let waiting = false

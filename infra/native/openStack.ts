@@ -122,6 +122,8 @@ export async function openStack({ ports, only, alsoReserve = [] }: StackOptions)
       await server.up()
       statuses.set(name, 'ready')
     } catch (error) {
+      // What fails while everything is being stopped has not failed: it was stopped.
+      stopping.signal.throwIfAborted()
       statuses.set(name, 'failed')
       fail(error as Error)
       throw error

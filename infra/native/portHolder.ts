@@ -49,7 +49,7 @@ async function ownerOfSocket(inode: string): Promise<string | undefined> {
 
 async function commandOf(pid: string): Promise<string> {
   const raw = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-  return shortened(raw.replaceAll('\0', ' ').trim())
+  return shortened(raw)
 }
 
 async function fromLsof(port: number): Promise<string> {
@@ -57,11 +57,15 @@ async function fromLsof(port: number): Promise<string> {
   const pid = /^p(\d+)$/m.exec(stdout)?.[1]
   if (pid === undefined) return 'a process of another user'
   const command = await run('ps', ['-o', 'command=', '-p', pid])
-  return `pid ${pid} (${shortened(command.stdout.trim())})`
+  return `pid ${pid} (${shortened(command.stdout)})`
 }
 
 const longestCommand = 120
 
 function shortened(command: string): string {
-  return command.length > longestCommand ? `${command.slice(0, longestCommand)}...` : command
+  const line = command
+    .split(/[\0\s]+/)
+    .join(' ')
+    .trim()
+  return line.length > longestCommand ? `${line.slice(0, longestCommand)}...` : line
 }

@@ -41,7 +41,7 @@ const go = (minimumVersion: string): Tool => ({
   name: 'Go',
   neededFor: 'building the Collector, Jaeger, Prometheus and the MongoDB-protocol server',
   minimumVersion,
-  debian: `the archive of Go ${minimumVersion} or later from go.dev/dl (Debian's golang package may be older)`,
+  debian: `Go's own archive, since the golang package may be older (https://go.dev/doc/install)`,
   macos: 'brew install go',
   installedVersion: async () =>
     /go(\d[\w.]*)/.exec(await outputOf('go', ['version'], { GOTOOLCHAIN: 'local' }))?.[1],

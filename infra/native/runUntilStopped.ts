@@ -1,3 +1,5 @@
+import { writeSync } from 'node:fs'
+import { inspect } from 'node:util'
 import { killAllChildren } from './childProcess.ts'
 
 /** What `main` hands back: how to stop what it started. */
@@ -25,19 +27,19 @@ export async function runUntilStopped(main: (onStop: (stop: Stop) => void) => Pr
     }
     stopping = true
     for (const stop of stops.reverse()) {
-      await stop().catch((error: unknown) => console.error(error))
+      await stop().catch((error: unknown) => say(inspect(error)))
     }
     process.exit(exitCode)
   }
 
   for (const [signal, number] of Object.entries(signalNumbers)) {
     process.on(signal, () => {
-      console.error(stopping ? 'Ending by force.' : `${signal}: stopping. Once more ends by force.`)
+      say(stopping ? 'Ending by force.' : `${signal}: stopping. Once more ends by force.`)
       void stopAndExit(128 + number)
     })
   }
   const onCrash = (error: unknown) => {
-    console.error(error)
+    say(inspect(error))
     void stopAndExit(1)
   }
   process.on('uncaughtException', onCrash)
@@ -48,8 +50,14 @@ export async function runUntilStopped(main: (onStop: (stop: Stop) => void) => Pr
   } catch (error) {
     // After a signal, what was interrupted fails; that is no news.
     if (isStopping()) return await new Promise<never>(() => undefined)
-    console.error(error instanceof Error ? error.message : error)
+    say(error instanceof Error ? error.message : inspect(error))
     return await stopAndExit(1)
   }
   return await stopAndExit(0)
+}
+
+/** Writes past the live task list, which holds back what goes through the streams, and shows the cursor again. */
+function say(text: string): void {
+  const showCursor = process.stderr.isTTY ? '\u001b[?25h' : ''
+  writeSync(process.stderr.fd, `${showCursor}${text}\n`)
 }

@@ -17,7 +17,8 @@ const heartbeatMillis = { terminal: 1_000, log: 15_000 }
 
 /**
  * Shows tasks until all are done: as a live list on a terminal, else as lines with the time of day.
- * Rejects with the first failure.
+ * Rejects with the first failure. A task that was aborted stays open in the list, since it neither failed nor
+ * was done; then this never resolves.
  */
 export async function showTasks(tasks: readonly Task[]): Promise<void> {
   const heartbeat = process.stdout.isTTY ? heartbeatMillis.terminal : heartbeatMillis.log
@@ -35,7 +36,7 @@ export async function showTasks(tasks: readonly Task[]): Promise<void> {
         }
         const timer = setInterval(show, pollMillis)
         try {
-          await task.done
+          await task.done.catch(unlessStopped)
         } finally {
           clearInterval(timer)
         }
@@ -51,6 +52,11 @@ export async function showTasks(tasks: readonly Task[]): Promise<void> {
     },
   )
   await list.run()
+}
+
+function unlessStopped(error: unknown): Promise<never> {
+  if (error instanceof Error && error.name === 'AbortError') return new Promise(() => undefined)
+  throw error
 }
 
 /** A task for each server of a stack. */

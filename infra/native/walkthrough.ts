@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { describe, readBack } from '../verify/checkout-report.ts'
 import type { Backends } from '../verify/checkout-report.ts'
 import { placeCheckout, postCheckout, sampleCheckout, untilEnded } from '../verify/checkouts.ts'
+import type { Movement } from '../verify/counters.ts'
 import { countersQuery, movements, readCounters } from '../verify/counters.ts'
 import { eventually } from '../verify/eventually.ts'
 
-/** How many counts the five checkouts make: see saga-metrics.ts for what is counted. */
+/** How many counts checkouts make, one an event: the first, and then the three that are accepted here. */
+const countsOfFirst = 6
 const countsExpected = 6 + 7 + 5
 
 /**
@@ -17,7 +19,10 @@ const countsExpected = 6 + 7 + 5
 export async function walkThrough(backends: Backends): Promise<void> {
   const { gatewayUrl, prometheusUrl } = backends
   const person = randomUUID().slice(0, 8)
-  const before = await readCounters(prometheusUrl)
+  const before = await eventually('the metrics of the first checkout in Prometheus', async () => {
+    const counters = await readCounters(prometheusUrl)
+    return countsIn(movements(new Map(), counters)) >= countsOfFirst ? counters : undefined
+  })
 
   console.log(`\nFive checkouts, POSTed to ${gatewayUrl}/checkouts\n`)
   const key = { 'idempotency-key': randomUUID() }
@@ -57,13 +62,15 @@ export async function walkThrough(backends: Backends): Promise<void> {
 
   const moved = await eventually('the metrics of these checkouts in Prometheus', async () => {
     const seen = movements(before, await readCounters(prometheusUrl))
-    const counts = seen.reduce((sum, movement) => sum + movement.after - movement.before, 0)
-    return counts >= countsExpected ? seen : undefined
+    return countsIn(seen) >= countsExpected ? seen : undefined
   })
   console.log('\nMetrics that moved')
   for (const { series, before: from, after: to } of moved)
     console.log(`    ${series.padEnd(56)} ${from} -> ${to}`)
   console.log(`    ${prometheusUrl}/api/v1/query?query=${encodeURIComponent(countersQuery)}`)
 }
+
+const countsIn = (moved: readonly Movement[]): number =>
+  moved.reduce((sum, { before, after }) => sum + after - before, 0)
 
 const say = (what: string, answer: string): void => console.log(`  ${`${what}:`.padEnd(40)} ${answer}`)

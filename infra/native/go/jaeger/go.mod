@@ -327,3 +327,6 @@ require (
 
 // Jaeger's own replacement; a dependency's replacements do not reach the module that depends on it.
 replace github.com/Shopify/sarama => github.com/Shopify/sarama v1.33.0
+
+// Built without its Elasticsearch storage, which would take a third of the build: see the folder.
+replace github.com/elastic/go-elasticsearch/v9 => ./no-elasticsearch

@@ -90,6 +90,6 @@ export class BackgroundProducer {
   #isStuck(): boolean {
     const [oldest] = this.#underWay // a set keeps the order in which it was filled
     if (!oldest) return false
-    return performance.now() - oldest.beganAt > (this.#options.patienceMillis ?? 3_000)
+    return performance.now() - oldest.beganAt > (this.#options.patienceMillis ?? 10_000)
   }
 }

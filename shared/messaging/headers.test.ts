@@ -1,4 +1,5 @@
 import { deepEqual } from 'node:assert/strict'
+import type { IHeaders } from 'kafkajs'
 import { readableHeaders } from './headers.ts'
 
 describe('the headers of a message', () => {
@@ -14,7 +15,8 @@ describe('the headers of a message', () => {
   })
 
   it('without a value are left out', () => {
-    deepEqual(readableHeaders({ empty: undefined, none: [] }), {})
+    const nullValued = { nothing: null, twice: [null, Buffer.from('b')] } as unknown as IHeaders
+    deepEqual(readableHeaders({ empty: undefined, none: [], ...nullValued }), {})
   })
 
   it('may be missing altogether', () => {

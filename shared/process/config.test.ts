@@ -50,6 +50,8 @@ describe('the configuration', () => {
     ['OUTBOX_SWEEP_GRACE_MILLIS', 'NaN'],
     ['CHECKOUT_DEADLINE_MILLIS', '-5'],
     ['DEADLINE_CHECK_INTERVAL_MILLIS', 'Infinity'],
+    ['INCOMING_TRACE_CONTEXT', 'ignore'],
+    ['TRACE_HOPS', 'links'],
   ]
   for (const [name, value] of bad) {
     it(`is refused with ${name}=${value}, which the message names`, () => {

@@ -55,6 +55,12 @@ export type AppendResult =
   /** The same cause was committed before: nothing may happen twice. */
   | { readonly outcome: 'duplicate' }
 
+/**
+ * FerretDB holds a connection to its database for each statement of an update command until the command ends, and
+ * it has a hundred: a command with more of them, or a few large ones at once, would wait for itself for ever.
+ */
+const statementsPerUpdate = 20
+
 const commitId = (service: Service, checkoutId: string, version: number): string =>
   `${service}/${checkoutId}@${version.toString()}`
 
@@ -114,11 +120,12 @@ export class EventStore {
 
   /** Marks commits as published; setting a constant by `_id`, so doing it twice or late is harmless. */
   async markPublished(ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return
-    await this.#commits.bulkWrite(
-      ids.map((_id) => ({ updateOne: { filter: { _id }, update: { $set: { published: true } } } })),
-      { ordered: false },
-    )
+    for (let start = 0; start < ids.length; start += statementsPerUpdate) {
+      const statements = ids
+        .slice(start, start + statementsPerUpdate)
+        .map((_id) => ({ updateOne: { filter: { _id }, update: { $set: { published: true } } } }))
+      await this.#commits.bulkWrite(statements, { ordered: false })
+    }
   }
 
   /** Commits not marked as published that were made before the time given, oldest first. */

@@ -3,27 +3,53 @@
  * written only when OTEL_PROPAGATORS asks for it. Of a message that has both, W3C wins.
  */
 import type { Context, TextMapGetter, TextMapPropagator, TextMapSetter } from '@opentelemetry/api'
-import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core'
+import { trace } from '@opentelemetry/api'
+import {
+  CompositePropagator,
+  isTracingSuppressed,
+  W3CBaggagePropagator,
+  W3CTraceContextPropagator,
+} from '@opentelemetry/core'
 import { B3InjectEncoding, B3Propagator } from '@opentelemetry/propagator-b3'
+import { boundedGetter } from './carriers.ts'
 
-const headerCountLimit = 64
-const headerLengthLimit = 8_192
+const w3c = [new W3CTraceContextPropagator(), new W3CBaggagePropagator()]
+const b3 = new B3Propagator()
+const b3multi = new B3Propagator({ injectEncoding: B3InjectEncoding.MULTI_HEADER })
 
-/** @param requested OTEL_PROPAGATORS, a comma separated list; b3 and b3multi add B3 to what is written */
-export function createPropagator(requested = 'tracecontext,baggage'): TextMapPropagator {
+/** W3C's stand among the known names because they are allowed, not because they could be left out. */
+const known = ['tracecontext', 'baggage', 'b3', 'b3multi', 'none']
+
+/** All headers that context may be read from, in lower case. */
+export const propagationHeaders: readonly string[] = new CompositePropagator({
+  propagators: [...w3c, b3, b3multi],
+}).fields()
+
+/**
+ * @param requested OTEL_PROPAGATORS, a comma separated list; b3 and b3multi add B3 to what is written
+ * @param warn told once of all names that are not known
+ */
+export function createPropagator(
+  requested = 'tracecontext,baggage',
+  warn: (message: string) => void = console.warn,
+): TextMapPropagator {
   const names = new Set(requested.split(',').map((name) => name.trim()))
-  const w3c = [new W3CTraceContextPropagator(), new W3CBaggagePropagator()]
+  const unknown = [...names].filter((name) => name !== '' && !known.includes(name))
+  if (unknown.length > 0) {
+    const ignored = unknown.map((name) => JSON.stringify(name)).join(', ')
+    warn(`OTEL_PROPAGATORS: ${ignored} ignored; known are ${known.join(', ')}, and W3C's are always written`)
+  }
   const written: TextMapPropagator[] = [...w3c]
-  if (names.has('b3')) written.push(new B3Propagator())
-  if (names.has('b3multi')) written.push(new B3Propagator({ injectEncoding: B3InjectEncoding.MULTI_HEADER }))
-  return new CappedPropagator(
+  if (names.has('b3')) written.push(b3)
+  if (names.has('b3multi')) written.push(b3multi)
+  return new BoundedPropagator(
     new CompositePropagator({ propagators: written }),
-    new CompositePropagator({ propagators: [new B3Propagator(), ...w3c] }),
+    new CompositePropagator({ propagators: [b3, ...w3c] }), // the last that finds something wins
   )
 }
 
-/** Reads nothing from a carrier with too many headers, nor a header that is too long. */
-export class CappedPropagator implements TextMapPropagator {
+/** Reads within bounds, and replaces what an earlier hop has written. */
+class BoundedPropagator implements TextMapPropagator {
   readonly #writer: TextMapPropagator
   readonly #reader: TextMapPropagator
 
@@ -33,21 +59,27 @@ export class CappedPropagator implements TextMapPropagator {
   }
 
   inject(context: Context, carrier: unknown, setter: TextMapSetter): void {
+    if (trace.getSpanContext(context) && !isTracingSuppressed(context)) removePropagationHeaders(carrier)
     this.#writer.inject(context, carrier, setter)
   }
 
   extract(context: Context, carrier: unknown, getter: TextMapGetter): Context {
-    if (getter.keys(carrier).length > headerCountLimit) return context
-    return this.#reader.extract(context, carrier, {
-      keys: (from) => getter.keys(from),
-      get: (from, key) => {
-        const value = getter.get(from, key)
-        return typeof value === 'string' && value.length > headerLengthLimit ? undefined : value
-      },
-    })
+    const bounded = boundedGetter(carrier, getter)
+    return bounded ? this.#reader.extract(context, carrier, bounded) : context
   }
 
   fields(): string[] {
     return this.#writer.fields()
+  }
+}
+
+/**
+ * Takes the headers of another hop off a carrier that is used again. A dead letter or a replay has all of the
+ * headers of the message that it came from: its tracestate, baggage or B3 must not stand beside a new traceparent.
+ */
+export function removePropagationHeaders(carrier: unknown): void {
+  if (typeof carrier !== 'object' || carrier === null) return
+  for (const name of Object.keys(carrier)) {
+    if (propagationHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(carrier, name)
   }
 }

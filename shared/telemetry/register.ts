@@ -6,6 +6,7 @@
  */
 import { register } from 'node:module'
 import { basename, dirname } from 'node:path'
+import { getNumberFromEnv } from '@opentelemetry/core'
 import { BunyanInstrumentation } from '@opentelemetry/instrumentation-bunyan'
 import { HttpInstrumentation } from '@opentelemetry/instrumentation-http'
 import { KafkaJsInstrumentation } from '@opentelemetry/instrumentation-kafkajs'
@@ -17,7 +18,9 @@ import { installTelemetryShutdown } from './flush.ts'
 import { onConsume, onProduce } from './instrumentation-hooks.ts'
 import { observeProcess } from './process-metrics.ts'
 import { createPropagator } from './propagation.ts'
+import { createPublicEdge } from './public-edge.ts'
 import { createSpanProcessors } from './span-processors.ts'
+import { createHopSampler, OwnTracePerHop } from './trace-hops.ts'
 
 // eslint-disable-next-line @typescript-eslint/no-deprecated -- the instrumentation's hook is written for it
 register('@opentelemetry/instrumentation/hook.mjs', import.meta.url)
@@ -27,12 +30,25 @@ const serviceName = process.env.OTEL_SERVICE_NAME ?? basename(dirname(process.ar
 
 const isProbe = (url: string | undefined): boolean => url === '/healthz' || url === '/readyz'
 
+// A value that is none of theirs ends the process when it reads its configuration, shared/process/config.ts.
+const { INCOMING_TRACE_CONTEXT, TRACE_HOPS, OTEL_PROPAGATORS, OTEL_TRACES_SAMPLER } = process.env
+const edge = createPublicEdge(INCOMING_TRACE_CONTEXT)
+const propagator = createPropagator(OTEL_PROPAGATORS)
+const hopSampler = createHopSampler(OTEL_TRACES_SAMPLER, getNumberFromEnv('OTEL_TRACES_SAMPLER_ARG'))
+
 const sdk = new NodeSDK({
   serviceName,
-  textMapPropagator: createPropagator(process.env.OTEL_PROPAGATORS),
+  textMapPropagator: TRACE_HOPS === 'link' ? new OwnTracePerHop(propagator) : propagator,
+  ...(TRACE_HOPS === 'link' && hopSampler && { sampler: hopSampler }),
   spanProcessors: createSpanProcessors(process.env.OTEL_TRACES_EXPORTER),
   instrumentations: [
-    new HttpInstrumentation({ ignoreIncomingRequestHook: (request) => isProbe(request.url) }),
+    new HttpInstrumentation({
+      ignoreIncomingRequestHook: (request) => {
+        edge.onRequest(request)
+        return isProbe(request.url)
+      },
+      requestHook: (span, request) => edge.onSpan(span, request),
+    }),
     // The router's layer gives the server span its route; the other layers are ours and say nothing new.
     new KoaInstrumentation({ ignoreLayersType: [KoaLayerType.MIDDLEWARE] }),
     new KafkaJsInstrumentation({ consumerHook: onConsume, producerHook: onProduce }),

@@ -1,8 +1,9 @@
 /**
  * The clock of the saga: remembers by when each checkout should have ended, and asks when it has not.
  *
- * A deadline is only a reminder; the checkout's stream decides. So an entry left behind by a crash, or met by
- * two processes at once, does no harm: the answer is nothing, or given once.
+ * A deadline is only a reminder; the checkout's stream decides. So an entry met twice, or by two processes at once,
+ * does no harm: the answer is nothing, or given once. An entry stays until it is due, also when its checkout has
+ * ended long before: taking it out at the end would cost every checkout a delete, to save a look at its stream.
  */
 import type { Collection, Db } from 'mongodb'
 import { isDuplicateKey } from '../../shared/store/duplicate-key.ts'
@@ -36,10 +37,12 @@ export class Deadlines {
     }
   }
 
-  async clear(checkoutId: string): Promise<void> {
-    await this.#deadlines.deleteOne({ _id: checkoutId })
+  /** Forgets what has been dealt with. */
+  async clear(checkoutIds: readonly string[]): Promise<void> {
+    await this.#deadlines.deleteMany({ _id: { $in: [...checkoutIds] } })
   }
 
+  /** At most a hundred deadlines that have passed, the oldest first. */
   due(now: Date): Promise<Deadline[]> {
     return this.#deadlines
       .find({ dueAt: { $lte: now } })

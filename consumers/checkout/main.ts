@@ -11,14 +11,8 @@ await runService('checkout', async (tools) => {
   const logic = {
     decider: checkout,
     consult: async ({ checkoutId, event }: CheckoutInput, state: CheckoutState): Promise<undefined> => {
-      if (event.type === 'CheckoutRequested') {
-        if (state.status !== 'open') return
-        await deadlines.set(checkoutId, new Date(event.data.deadline), activeTraceHeaders())
-      } else if (event.type !== 'DeadlinePassed') {
-        // The end is near. Nobody waits for the clean-up, and a deadline left behind is only asked about once.
-        // One that has passed stays until its answer is committed: no message would ask again after a crash.
-        void deadlines.clear(checkoutId).catch(() => undefined)
-      }
+      if (event.type !== 'CheckoutRequested' || state.status !== 'open') return
+      await deadlines.set(checkoutId, new Date(event.data.deadline), activeTraceHeaders())
     },
   }
   startExpiring(tools, logic, deadlines)

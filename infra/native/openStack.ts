@@ -208,7 +208,8 @@ function urlsOf(ports: Ports): StackUrls {
   const http = (port: number) => `http://127.0.0.1:${port}`
   return {
     kafkaBrokers: `127.0.0.1:${ports.kafka}`,
-    mongodbUrl: `mongodb://127.0.0.1:${ports.mongodb}/?directConnection=true`,
+    // SQLite, behind FerretDB, has one writer at a time, and the others wait by sleeping: better they queue here.
+    mongodbUrl: `mongodb://127.0.0.1:${ports.mongodb}/?directConnection=true&maxPoolSize=10`,
     elasticsearchUrl: http(ports.elasticsearch),
     otlpHttpUrl: http(ports.otlpHttp),
     otlpGrpcUrl: http(ports.otlpGrpc),

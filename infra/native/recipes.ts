@@ -55,7 +55,12 @@ async function letAllRead(folder: string): Promise<void> {
 export const recipes: Record<ServerName, Recipe> = {
   kafka,
   elasticsearch,
-  mongodb: goProgram({ name: 'mongodb', module: 'mongodb', target: '.', sources: ['main.go'] }),
+  mongodb: goProgram({
+    name: 'mongodb',
+    module: 'mongodb',
+    target: '.',
+    sources: ['main.go', 'index_look_ups.go'],
+  }),
   collector: goProgram({ name: 'collector', module: 'collector', target: '.', sources: ['main.go'] }),
   jaeger: goProgram({
     name: 'jaeger',
@@ -65,12 +70,19 @@ export const recipes: Record<ServerName, Recipe> = {
   }),
   // All service discovery but files, which is built in, is left out: it would bring the client libraries
   // of every cloud along.
-  prometheus: goProgram({
-    name: 'prometheus',
+  prometheus: prometheusProgram('prometheus'),
+}
+
+/** Checks and tests Prometheus' rules. No server needs it: it is built when a test first asks for it. */
+export const promtool: Recipe = prometheusProgram('promtool')
+
+function prometheusProgram(name: 'prometheus' | 'promtool'): Recipe {
+  return goProgram({
+    name,
     module: 'prometheus',
-    target: 'github.com/prometheus/prometheus/cmd/prometheus',
+    target: `github.com/prometheus/prometheus/cmd/${name}`,
     tags: 'remove_all_sd,netgo',
-  }),
+  })
 }
 
 /** The go.mod files; each names the oldest Go that it builds with. */
@@ -99,7 +111,7 @@ async function maven(module: string, folder: string, signal: AbortSignal, goal: 
 }
 
 interface GoProgram {
-  name: ServerName
+  name: string
   module: string
   target: string
   /** The files of ours that are compiled, beside what go.sum pins. */

@@ -29,6 +29,22 @@ const view = z.object({
 })
 export type CheckoutView = z.infer<typeof view>
 
+// The trace id is null when the gateway ran without telemetry.
+const anyView = view.extend({ traceId: z.string().nullable() })
+export type AnyCheckoutView = z.infer<typeof anyView>
+
+/**
+ * A checkout as it stands; undefined when the gateway does not know it.
+ * @throws BackendUnavailable
+ */
+export async function fetchCheckout(
+  gatewayUrl: string,
+  checkoutId: string,
+): Promise<AnyCheckoutView | undefined> {
+  const body = await readJson('the gateway', new URL(`/checkouts/${checkoutId}`, gatewayUrl))
+  return body === undefined ? undefined : anyView.parse(body)
+}
+
 export interface GatewayAnswer {
   readonly status: number
   readonly headers: Headers
@@ -40,8 +56,9 @@ export async function postCheckout(
   gatewayUrl: string,
   body: unknown,
   headers: Readonly<Record<string, string>> = {},
+  path = '/checkouts',
 ): Promise<GatewayAnswer> {
-  const response = await fetch(new URL('/checkouts', gatewayUrl), {
+  const response = await fetch(new URL(path, gatewayUrl), {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
@@ -79,7 +96,7 @@ export function untilEnded(
       const seen = view.parse(await readJson('the gateway', new URL(`/checkouts/${checkoutId}`, gatewayUrl)))
       return terminal.has(seen.status) ? seen : undefined
     },
-    { deadlineMillis, intervalMillis: 50 },
+    { deadlineMillis, intervalMillis: 200 },
   )
 }
 

@@ -44,6 +44,7 @@ export class Outbox {
   #markTimer: NodeJS.Timeout | undefined
   #sweepTimer: NodeJS.Timeout | undefined
   #sweeping: Promise<void> = Promise.resolve()
+  #marking: Promise<void> = Promise.resolve()
   #lookMillis = 0
   #stopped = false
 
@@ -125,7 +126,13 @@ export class Outbox {
     this.#toMark.push(commit.id)
   }
 
-  async #mark(): Promise<void> {
+  /** One at a time: where the store is slow, marks must not pile up on it. */
+  #mark(): Promise<void> {
+    this.#marking = this.#marking.then(() => this.#markNow())
+    return this.#marking
+  }
+
+  async #markNow(): Promise<void> {
     const ids = this.#toMark
     if (ids.length === 0) return
     this.#toMark = []

@@ -28,7 +28,7 @@ const variables = z.object({
   OFFSET_COMMIT_INTERVAL_MILLIS: millis.default(1_000),
   OUTBOX_SWEEP_INTERVAL_MILLIS: millis.default(5_000),
   /** A commit this old and not published was left behind by a crash. */
-  OUTBOX_SWEEP_GRACE_MILLIS: millis.default(3_000),
+  OUTBOX_SWEEP_GRACE_MILLIS: millis.default(10_000),
   GATEWAY_PORT: port.default(8_080),
   GATEWAY_HOST: z.string().default('127.0.0.1'),
   /** How long a checkout may take before it is taken back. */

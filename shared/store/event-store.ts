@@ -57,9 +57,9 @@ export type AppendResult =
 
 /**
  * FerretDB holds a connection to its database for each statement of an update command until the command ends, and
- * it has a hundred: a command with more of them, or a few large ones at once, would wait for itself for ever.
+ * it has a hundred: a large command, or many at once, would wait for themselves for ever.
  */
-const statementsPerUpdate = 20
+const statementsPerUpdate = 10
 
 const commitId = (service: Service, checkoutId: string, version: number): string =>
   `${service}/${checkoutId}@${version.toString()}`

@@ -1,4 +1,4 @@
-import { copyFile, writeFile } from 'node:fs/promises'
+import { copyFile, cp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { InternalPorts, Ports } from '../ports.ts'
 import type { RunDirectory } from '../runDirectory.ts'
@@ -11,16 +11,17 @@ export interface PrometheusOptions {
   run: RunDirectory
 }
 
-const configuration = join(import.meta.dirname, '..', '..', 'prometheus', 'prometheus.yml')
+const source = join(import.meta.dirname, '..', '..', 'prometheus')
 
-/** Prometheus. Its configuration is the shared one; the targets lie beside it, in files written here. */
+/** Prometheus. Its configuration and its rules are the shared ones; the targets are written here. */
 export function prometheus({ installation, ports, run }: PrometheusOptions): ServerDefinition {
   const folder = run.folder('prometheus')
   const address = `127.0.0.1:${ports.prometheus}`
   return {
     name: 'prometheus',
     async prepare() {
-      await copyFile(configuration, join(folder, 'prometheus.yml'))
+      await copyFile(join(source, 'prometheus.yml'), join(folder, 'prometheus.yml'))
+      await cp(join(source, 'rules'), join(folder, 'rules'), { recursive: true })
       const targetFolder = run.folder('prometheus/targets')
       const write = (name: string, targets: readonly number[]) =>
         writeFile(

@@ -18,10 +18,11 @@ import (
 
 func main() {
 	slog.SetLogLoggerLevel(slog.LevelWarn)
+	folder := os.Args[2]
 	server, err := ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{TCP: os.Args[1]},
 		Handler:   "sqlite",
-		SQLiteURL: "file:" + filepath.ToSlash(os.Args[2]) + "/",
+		SQLiteURL: "file:" + filepath.ToSlash(folder) + "/",
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -29,6 +30,7 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	go indexLookUps(ctx, folder)
 	if err := server.Run(ctx); err != nil {
 		log.Fatal(err)
 	}

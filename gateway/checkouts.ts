@@ -1,5 +1,6 @@
 /** The routes under /checkouts. */
 import { Readable } from 'node:stream'
+import { isCheckoutId } from '../shared/contracts/checkout-id.ts'
 import { withSagaId } from '../shared/telemetry/saga-id.ts'
 import type { Commit } from '../shared/store/event-store.ts'
 import type { StreamReader } from './checkout-history.ts'
@@ -42,9 +43,6 @@ export interface CheckoutRoutes {
   readonly draining: AbortSignal
   readonly streamLimits?: StreamLimits
 }
-
-/** Other writers than the gateway name checkouts as well; see shared/messaging/cloud-events.ts. */
-const checkoutIdPattern = /^[A-Za-z0-9_-]{1,64}$/
 
 const streamsRetryAfterSeconds = 10
 
@@ -115,7 +113,7 @@ interface ReadCheckout {
 /** @throws Problem checkout_not_found */
 async function readCheckout(ctx: GatewayContext, streams: readonly StreamReader[]): Promise<ReadCheckout> {
   const { checkoutId = '' } = ctx.params
-  if (!checkoutIdPattern.test(checkoutId)) throw checkoutNotFound()
+  if (!isCheckoutId(checkoutId)) throw checkoutNotFound()
   const history = new CheckoutHistory(streams, checkoutId)
   await withSagaId(checkoutId, () => history.advance())
   const view = toView(history)

@@ -218,4 +218,12 @@ describe('a message that nobody can read', () => {
       message: `ce_type is "${'x'.repeat(80)}"`,
     })
   })
+
+  it('has its type not quoted where that may be personal', () => {
+    for (const ce_type of ['ada@example.com', 'Ada Lovelace', 'tok_visa']) {
+      throws(() => fromMessage(incoming({ headers: { ce_type } })), {
+        message: 'ce_type is no name of a type',
+      })
+    }
+  })
 })

@@ -4,6 +4,7 @@
  * order. See https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
  */
 import { z } from 'zod'
+import { checkoutIdPattern } from '../contracts/checkout-id.ts'
 import type { EventType, RecordedEvent, Service, Topic } from '../contracts/events.ts'
 import { isEventType, parseEvent, topicOf } from '../contracts/events.ts'
 import type { Headers } from './headers.ts'
@@ -68,8 +69,7 @@ export function typeOf(message: Pick<IncomingMessage, 'headers'>): EventType | u
 }
 
 const identifier = z.string().min(1).max(256)
-// A checkout id is a key, a part of ids and a path of URLs.
-const checkoutIdentifier = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/)
+const checkoutIdentifier = z.string().regex(checkoutIdPattern)
 const attributes = z.object({
   ce_id: identifier,
   ce_subject: checkoutIdentifier,
@@ -105,8 +105,11 @@ function parseJson(value: Buffer | null): unknown {
   }
 }
 
-const quoted = (text: string | undefined): string =>
-  text === undefined ? 'missing' : JSON.stringify(text.slice(0, 80))
+/** A type is written like a host's name backwards; anything else may be personal, and is not repeated. */
+function quoted(type: string | undefined): string {
+  if (type === undefined) return 'missing'
+  return /^[A-Za-z0-9./-]+$/.test(type) ? JSON.stringify(type.slice(0, 80)) : 'no name of a type'
+}
 
 /** Which fields are wrong and how, without the values: they may be personal. */
 const summary = (error: z.ZodError): string =>

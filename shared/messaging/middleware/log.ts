@@ -1,15 +1,16 @@
 import type { Middleware } from '../handler.ts'
+import { checkoutNamedBy, eventTypeOf, messageIdOf } from '../public-names.ts'
 
 /** One line for each message handled: what it was, where it lay, what became of it, how long it took. */
 export const logged: Middleware = (next) => async (handling) => {
   const { message } = handling
   const log = handling.log.child({
-    'saga.id': message.headers.ce_subject ?? message.key,
+    'saga.id': checkoutNamedBy(message),
     'messaging.destination.name': message.topic,
     'messaging.destination.partition.id': String(message.partition),
     'messaging.kafka.offset': message.offset,
-    'messaging.message.id': message.headers.ce_id,
-    'cloudevents.event_type': message.headers.ce_type,
+    'messaging.message.id': messageIdOf(message),
+    'cloudevents.event_type': eventTypeOf(message),
   })
   const startedAt = performance.now()
   const durationMillis = () => Math.round((performance.now() - startedAt) * 100) / 100

@@ -1,6 +1,7 @@
 import { SpanStatusCode, trace } from '@opentelemetry/api'
 import { withSagaId } from '../../telemetry/saga-id.ts'
 import type { Middleware } from '../handler.ts'
+import { checkoutNamedBy } from '../public-names.ts'
 
 /**
  * Puts the checkout's id on the consumer span (which the Kafka instrumentation has started) and on all that
@@ -11,7 +12,7 @@ export const traced = (consumerGroup: string): Middleware => {
     const { message } = handling
     const span = trace.getActiveSpan()
     span?.setAttribute('messaging.consumer.group.name', consumerGroup)
-    return withSagaId(message.headers.ce_subject ?? message.key ?? 'unknown', async () => {
+    return withSagaId(checkoutNamedBy(message) ?? 'unknown', async () => {
       try {
         return await next(handling)
       } catch (error) {

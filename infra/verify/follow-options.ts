@@ -1,0 +1,119 @@
+/** The command line of `npm run follow`. */
+import { parseArgs } from 'node:util'
+import { isCheckoutId } from '../../shared/contracts/checkout-id.ts'
+import { readPorts } from '../native/ports.ts'
+import type { Backends } from './checkout-report.ts'
+import type { UserInterfaces } from './follow-links.ts'
+
+export interface FollowOptions {
+  readonly id: string
+  readonly backends: Backends
+  readonly pages: UserInterfaces
+  readonly json: boolean
+}
+
+/** The command was not understood; the message says how it is meant. */
+export class BadUsage extends Error {
+  readonly code = 'bad_usage'
+}
+
+export const exitCodes = { found: 0, notFound: 1, badUsage: 2, incomplete: 3 } as const
+
+export const help = `Shows one checkout in all backends as one time line: its steps, spans, log lines and exemplars.
+
+  npm run follow -- <checkout id | trace id> [options]
+
+  --json                 the same as one JSON document
+  --gateway <url>        also GATEWAY_URL; http://127.0.0.1:8080 unless GATEWAY_PORT moves it
+  --jaeger <url>         also JAEGER_URL, JAEGER_PORT; http://127.0.0.1:16686
+  --elasticsearch <url>  also ELASTICSEARCH_URL, ELASTICSEARCH_PORT; http://127.0.0.1:9200
+  --prometheus <url>     also PROMETHEUS_URL, PROMETHEUS_PORT; http://127.0.0.1:9090
+  --help                 this
+
+JAEGER_UI_URL, KIBANA_URL and GRAFANA_URL add links to their pages; NO_COLOR leaves colours out.
+
+Exit codes: ${exitCodes.found} found, ${exitCodes.notFound} no backend knows the id, ${exitCodes.badUsage} not understood, ${exitCodes.incomplete} a backend could not be asked (what the others have is
+shown).`
+
+/**
+ * @returns 'help' when that was asked for
+ * @throws BadUsage
+ */
+export function parseCommandLine(
+  commandLine: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): FollowOptions | 'help' {
+  const { values, positionals } = parse(commandLine)
+  if (values.help) return 'help'
+  const [id, ...others] = positionals
+  if (id === undefined || others.length > 0) throw new BadUsage('One checkout id or trace id is wanted.')
+  if (!isTraceId(id) && !isCheckoutId(id)) {
+    throw new BadUsage(`${JSON.stringify(id)} is neither a checkout id nor a trace id.`)
+  }
+  return { id, backends: readBackends(values, environment), pages: readPages(environment), json: values.json }
+}
+
+function parse(commandLine: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...commandLine],
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        json: { type: 'boolean', default: false },
+        gateway: { type: 'string' },
+        jaeger: { type: 'string' },
+        elasticsearch: { type: 'string' },
+        prometheus: { type: 'string' },
+      },
+    })
+  } catch (error) {
+    throw new BadUsage((error as Error).message, { cause: error })
+  }
+}
+
+type Urls = Partial<Record<'gateway' | 'jaeger' | 'elasticsearch' | 'prometheus', string>>
+
+function readBackends(values: Urls, environment: NodeJS.ProcessEnv): Backends {
+  const ports = portsOf(environment)
+  const urlOf = (name: keyof Urls): string => {
+    const variable = `${name.toUpperCase()}_URL`
+    const [from, value] =
+      values[name] === undefined ? [variable, environment[variable]] : [`--${name}`, values[name]]
+    return value ? requireUrl(from, value) : `http://127.0.0.1:${ports[name]}`
+  }
+  return {
+    gatewayUrl: urlOf('gateway'),
+    jaegerUrl: urlOf('jaeger'),
+    elasticsearchUrl: urlOf('elasticsearch'),
+    prometheusUrl: urlOf('prometheus'),
+  }
+}
+
+function portsOf(environment: NodeJS.ProcessEnv) {
+  try {
+    return readPorts(environment)
+  } catch (error) {
+    throw new BadUsage((error as Error).message, { cause: error })
+  }
+}
+
+function readPages(environment: NodeJS.ProcessEnv): UserInterfaces {
+  const page = (variable: string): string | undefined => {
+    const value = environment[variable]
+    return value ? requireUrl(variable, value) : undefined
+  }
+  return {
+    jaegerUiUrl: page('JAEGER_UI_URL'),
+    kibanaUrl: page('KIBANA_URL'),
+    grafanaUrl: page('GRAFANA_URL'),
+  }
+}
+
+function requireUrl(from: string, value: string): string {
+  if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value
+  throw new BadUsage(`${from} is ${JSON.stringify(value)}: a URL with http:// or https:// is wanted.`)
+}
+
+/** https://www.w3.org/TR/trace-context/#trace-id */
+export const isTraceId = (id: string): boolean => /^(?!0+$)[0-9a-f]{32}$/i.test(id)

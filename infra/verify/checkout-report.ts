@@ -1,6 +1,7 @@
 /** One checkout as the backends have it: its steps, its trace, its log lines. */
 import type { CheckoutView } from './checkouts.ts'
 import type { LogLine } from './elasticsearch.ts'
+import { expectedEdges, hopsOf } from './edges.ts'
 import { logsOfTrace } from './elasticsearch.ts'
 import { eventually } from './eventually.ts'
 import type { TraceSpan } from './jaeger.ts'
@@ -20,11 +21,17 @@ export interface CheckoutReport {
   readonly logs: readonly LogLine[]
 }
 
-/** True when one root is above everything and the checkout's end is in it: nothing is still on its way. */
-export function isWhole(spans: readonly TraceSpan[]): boolean {
+/** True when nothing is still on its way: all hang below one root, and every step was sent and taken as it should. */
+export function isWhole(spans: readonly TraceSpan[], { steps }: Pick<CheckoutView, 'steps'>): boolean {
   const roots = treeOf(spans).filter((line) => line.depth === 0)
-  const hasEnd = spans.some((span) => span.service === 'checkout' && span.kind === 'producer')
-  return roots.length === 1 && roots[0]?.span.parentSpanId === undefined && hasEnd
+  const sent = spans.filter((span) => span.kind === 'producer').length
+  const edges = hopsOf(spans).map((hop) => hop.edge)
+  return (
+    roots.length === 1 &&
+    roots[0]?.span.parentSpanId === undefined &&
+    sent === steps.length &&
+    edges.sort().join() === expectedEdges(steps).sort().join()
+  )
 }
 
 /** True when every service whose step is in the view has logged it. */
@@ -42,7 +49,7 @@ export async function readBack(backends: Backends, view: CheckoutView): Promise<
   const [spans, logs] = await Promise.all([
     eventually(`the whole trace ${traceId} in Jaeger`, async () => {
       const found = await fetchTrace(backends.jaegerUrl, traceId)
-      return found && isWhole(found) ? found : undefined
+      return found && isWhole(found, view) ? found : undefined
     }),
     eventually(`the log lines of trace ${traceId} in Elasticsearch`, async () => {
       const found = await logsOfTrace(backends.elasticsearchUrl, traceId)

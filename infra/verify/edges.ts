@@ -1,4 +1,4 @@
-/** The hops of a trace over Kafka, as seen in its spans, and as the flow table says they must be. */
+/** A checkout's hops over Kafka, as seen in its spans, and as the flow table says they must be. */
 import type { EventType } from '../../shared/contracts/events.ts'
 import { topicOf } from '../../shared/contracts/events.ts'
 import { flow } from '../../shared/contracts/flow.ts'
@@ -12,26 +12,30 @@ const edge = (from: string, topic: string, to: string): Edge => `${from} -${topi
 export interface Hop {
   readonly edge: Edge
   readonly consumer: TraceSpan
-  /** The span that the consumer's is a child of, when it is in the trace. */
+  /** The span that sent the message: the consumer's parent, or, where hops are links, the one it links to. */
+  readonly producer: TraceSpan | undefined
+  /** The span that the consumer's is a child of, when it is among the spans. */
   readonly parent: TraceSpan | undefined
-  /** True when the consumer's span links to its parent as well. */
+  /** True when the consumer's span links to its producer's. */
   readonly linked: boolean
 }
 
-/** Every consumer span with where it came from. */
+/** Every consumer span with where it came from. @param spans of one trace, or of all traces of a checkout */
 export function hopsOf(spans: readonly TraceSpan[]): Hop[] {
   const byId = new Map(spans.map((span) => [span.spanId, span]))
   return spans
     .filter((span) => span.kind === 'consumer')
     .map((consumer) => {
       const parent = byId.get(consumer.parentSpanId ?? '')
+      const producer = parent ?? consumer.links.map((link) => byId.get(link.spanId)).find((span) => span)
       const topic = consumer.attributes['messaging.destination.name'] ?? 'unknown'
       return {
-        edge: edge(parent?.service ?? 'nobody', topic, consumer.service),
+        edge: edge(producer?.service ?? 'nobody', topic, consumer.service),
         consumer,
+        producer,
         parent,
         linked: consumer.links.some(
-          (link) => link.spanId === parent?.spanId && link.traceId === parent.traceId,
+          (link) => link.spanId === producer?.spanId && link.traceId === producer.traceId,
         ),
       }
     })

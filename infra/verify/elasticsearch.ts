@@ -35,9 +35,18 @@ const answer = z.object({
  * The log lines of one trace, the oldest first.
  * @throws BackendUnavailable
  */
-export async function logsOfTrace(elasticsearchUrl: string, traceId: string): Promise<LogLine[]> {
+export const logsOfTrace = (elasticsearchUrl: string, traceId: string): Promise<LogLine[]> =>
   // Kibana's KQL `trace_id : "<id>"` becomes this query.
-  const query = { term: { trace_id: traceId } }
+  searchLogs(elasticsearchUrl, { term: { trace_id: traceId } })
+
+/**
+ * The log lines of one checkout, whatever trace they are in, the oldest first.
+ * @throws BackendUnavailable
+ */
+export const logsOfSaga = (elasticsearchUrl: string, sagaId: string): Promise<LogLine[]> =>
+  searchLogs(elasticsearchUrl, { term: { 'attributes.saga.id': sagaId } })
+
+async function searchLogs(elasticsearchUrl: string, query: object): Promise<LogLine[]> {
   const url = new URL('/sagascope-logs*/_search', elasticsearchUrl)
   const body = await readJson('Elasticsearch', url, { query, size: 1_000, sort: [{ '@timestamp': 'asc' }] })
   if (body === undefined) return []

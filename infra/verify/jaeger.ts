@@ -1,5 +1,6 @@
 /** Traces, read from Jaeger's API v3, which answers in OTLP's own shape (links and kinds included). */
 import { z } from 'zod'
+import { services } from '../../shared/contracts/events.ts'
 import { readJson } from './read-json.ts'
 
 export interface SpanReference {
@@ -72,6 +73,57 @@ export async function fetchTrace(jaegerUrl: string, traceId: string): Promise<Tr
     )
   return spans.sort((a, b) => a.startMicros - b.startMicros)
 }
+
+const found = z.object({ data: z.array(z.object({ traceID: z.string() })) })
+
+/** More than one checkout has, replays included. */
+const searchLimit = 200
+
+/**
+ * The traces in which the service has a span as asked for, one list of spans each, the earliest first.
+ * @throws BackendUnavailable
+ */
+export async function findTraces(
+  jaegerUrl: string,
+  asked: {
+    readonly service: string
+    readonly operation?: string
+    readonly attributes?: Readonly<Record<string, string>>
+  },
+): Promise<TraceSpan[][]> {
+  // The API before v3, which Jaeger's own pages use: over HTTP v3 cannot search by attribute.
+  const url = new URL('/api/traces', jaegerUrl)
+  url.searchParams.set('service', asked.service)
+  if (asked.operation !== undefined) url.searchParams.set('operation', asked.operation)
+  url.searchParams.set('tags', JSON.stringify(asked.attributes ?? {}))
+  url.searchParams.set('limit', String(searchLimit))
+  const body = await readJson('Jaeger', url)
+  const traceIds = body === undefined ? [] : found.parse(body).data.map((trace) => trace.traceID)
+  const traces = await Promise.all(traceIds.map((traceId) => fetchTrace(jaegerUrl, traceId)))
+  return traces.filter((spans) => spans !== undefined)
+}
+
+/**
+ * All spans of all traces of a checkout, the earliest first: one trace where hops are children, one a hop where
+ * they are links (TRACE_HOPS). Without the traces of those who only asked how it stands.
+ * @throws BackendUnavailable
+ */
+export async function findTracesOfSaga(jaegerUrl: string, sagaId: string): Promise<TraceSpan[]> {
+  const attributes = { 'saga.id': sagaId }
+  const found = await Promise.all(
+    ['gateway', ...services].map((service) => findTraces(jaegerUrl, { service, attributes })),
+  )
+  const traces = new Map(found.flat().map((spans) => [spans[0]?.traceId, spans]))
+  return [...traces.values()]
+    .filter((spans) => !isLook(spans))
+    .flat()
+    .sort((a, b) => a.startMicros - b.startMicros)
+}
+
+/** `GET /checkouts/<checkoutId>` carries the saga's id, and is no step of it. */
+const isLook = (spans: readonly TraceSpan[]): boolean =>
+  spans.some((span) => span.kind === 'server' && span.attributes['http.request.method'] === 'GET') &&
+  !spans.some((span) => span.kind === 'producer' || span.kind === 'consumer')
 
 function toTraceSpan(service: string, span: z.infer<typeof spanSchema>): TraceSpan {
   const start = BigInt(span.startTimeUnixNano)

@@ -29,3 +29,66 @@ export async function query(prometheusUrl: string, promql: string): Promise<Samp
     value: Number(value),
   }))
 }
+
+/** One measurement that stands for a series, with the trace that it was made in. */
+export interface Exemplar {
+  /** Of the series: its name, its labels, and for a histogram the bucket's upper bound, `le`. */
+  readonly series: Readonly<Record<string, string>>
+  readonly traceId: string | undefined
+  readonly spanId: string | undefined
+  readonly value: number
+  readonly timeSeconds: number
+}
+
+const exemplarAnswer = z.object({
+  data: z.array(
+    z.object({
+      seriesLabels: z.record(z.string(), z.string()),
+      exemplars: z.array(
+        z.object({
+          labels: z.record(z.string(), z.string()),
+          value: z.string(),
+          timestamp: z.number(),
+        }),
+      ),
+    }),
+  ),
+})
+
+/**
+ * The exemplars of the series that a selector names. Prometheus keeps the latest only.
+ * @throws BackendUnavailable
+ */
+export async function queryExemplars(
+  prometheusUrl: string,
+  selector: string,
+  fromSeconds: number,
+  toSeconds: number,
+): Promise<Exemplar[]> {
+  const url = exemplarsUrl(prometheusUrl, selector, fromSeconds, toSeconds)
+  const body = await readJson('Prometheus', url)
+  if (body === undefined) return []
+  return exemplarAnswer.parse(body).data.flatMap(({ seriesLabels, exemplars }) =>
+    exemplars.map(({ labels, value, timestamp }) => ({
+      series: seriesLabels,
+      traceId: labels.trace_id,
+      spanId: labels.span_id,
+      value: Number(value),
+      timeSeconds: timestamp,
+    })),
+  )
+}
+
+/** https://prometheus.io/docs/prometheus/latest/querying/api/#querying-exemplars */
+export function exemplarsUrl(
+  prometheusUrl: string,
+  selector: string,
+  fromSeconds: number,
+  toSeconds: number,
+): URL {
+  const url = new URL('/api/v1/query_exemplars', prometheusUrl)
+  url.searchParams.set('query', selector)
+  url.searchParams.set('start', String(fromSeconds))
+  url.searchParams.set('end', String(toSeconds))
+  return url
+}

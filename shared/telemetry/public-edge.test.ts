@@ -74,7 +74,7 @@ describe('the public edge, over HTTP', () => {
   }
 
   for (const setting of [undefined, 'continue']) {
-    it(`continues the caller’s trace and carries what comes with it, set to ${setting ?? 'nothing'}`, async () => {
+    it(`continues the caller’s trace and leaves the request as it is, set to ${setting ?? 'nothing'}`, async () => {
       await listen(setting)
       const { span, links, onward } = await request(sent)
       equal(span.parentSpanContext?.spanId, callersSpan)

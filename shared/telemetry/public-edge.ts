@@ -1,7 +1,7 @@
 /**
  * What the trace context of a caller is worth, INCOMING_TRACE_CONTEXT: its trace goes on (`continue`, the
- * default), or it gets a fresh one whose first span links to the caller's (`link`). With `link` nothing that
- * a caller sends travels further, neither its sampling decision nor its tracestate or baggage.
+ * default), or a fresh one begins whose first span links to the caller's (`link`). With `link` nothing that
+ * a caller sends decides anything here, not even whether the trace is recorded. See README.md.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Span, SpanContext } from '@opentelemetry/api'

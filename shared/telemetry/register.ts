@@ -15,6 +15,7 @@ import { MongoDBInstrumentation } from '@opentelemetry/instrumentation-mongodb'
 import { RuntimeNodeInstrumentation } from '@opentelemetry/instrumentation-runtime-node'
 import { NodeSDK } from '@opentelemetry/sdk-node'
 import { installTelemetryShutdown } from './flush.ts'
+import { dropPassengers, requestAttributes } from './incoming-request.ts'
 import { onConsume, onProduce } from './instrumentation-hooks.ts'
 import { observeProcess } from './process-metrics.ts'
 import { createPropagator } from './propagation.ts'
@@ -45,9 +46,11 @@ const sdk = new NodeSDK({
     new HttpInstrumentation({
       ignoreIncomingRequestHook: (request) => {
         edge.onRequest(request)
+        dropPassengers(request)
         return isProbe(request.url)
       },
       requestHook: (span, request) => edge.onSpan(span, request),
+      startIncomingSpanHook: requestAttributes,
     }),
     // The router's layer gives the server span its route; the other layers are ours and say nothing new.
     new KoaInstrumentation({ ignoreLayersType: [KoaLayerType.MIDDLEWARE] }),

@@ -66,10 +66,8 @@ describe('a hop over Kafka', () => {
 
   it('is written as any other context is', () => {
     deepEqual(modes.link().fields(), modes.parent().fields())
-    const carrier: Record<string, string> = {}
-    modes
-      .link()
-      .inject(extract('link', headers), carrier, { set: (to, name, value) => void (to[name] = value) })
+    const carrier = {}
+    modes.link().inject(extract('link', headers), carrier, defaultTextMapSetter)
     deepEqual(carrier, headers)
   })
 })

@@ -115,15 +115,19 @@ export async function findTracesOfSaga(jaegerUrl: string, sagaId: string): Promi
   )
   const traces = new Map(found.flat().map((spans) => [spans[0]?.traceId, spans]))
   return [...traces.values()]
-    .filter((spans) => !isLook(spans))
+    .filter(hasStep)
     .flat()
     .sort((a, b) => a.startMicros - b.startMicros)
 }
 
-/** `GET /checkouts/<checkoutId>` carries the saga's id, and is no step of it. */
-const isLook = (spans: readonly TraceSpan[]): boolean =>
-  spans.some((span) => span.kind === 'server' && span.attributes['http.request.method'] === 'GET') &&
-  !spans.some((span) => span.kind === 'producer' || span.kind === 'consumer')
+/** `GET /checkouts/<checkoutId>` carries the saga's id, and is no step of it; parts of its trace may still be missing. */
+const hasStep = (spans: readonly TraceSpan[]): boolean =>
+  spans.some(
+    ({ kind, attributes }) =>
+      kind === 'producer' ||
+      kind === 'consumer' ||
+      (kind === 'server' && attributes['http.request.method'] === 'POST'),
+  )
 
 function toTraceSpan(service: string, span: z.infer<typeof spanSchema>): TraceSpan {
   const start = BigInt(span.startTimeUnixNano)

@@ -19,7 +19,7 @@ import {
   forbiddenLabels,
   logContract,
   metricContract,
-  seriesLimitPerService,
+  seriesLimitPerInstance,
   spanContract,
 } from './telemetry-contract.ts'
 
@@ -33,6 +33,7 @@ describe('the telemetry contract', function () {
   let services: Services
   let backends: Backends
   let reports: readonly CheckoutReport[]
+  let startedAtMillis: number
 
   const email = () => `${randomUUID()}@example.com`
 
@@ -43,6 +44,7 @@ describe('the telemetry contract', function () {
     await Promise.all(services.names.map((name) => services.up(name)))
     const { jaegerUrl, elasticsearchUrl, prometheusUrl } = stack.urls
     backends = { gatewayUrl: services.gatewayUrl, jaegerUrl, elasticsearchUrl, prometheusUrl }
+    startedAtMillis = Date.now()
     reports = await checkoutsOfEveryOutcome()
   })
   after(() => services.down())
@@ -198,12 +200,15 @@ describe('the telemetry contract', function () {
         labels.data.filter((label) => forbiddenLabels.test(label)),
         [],
       )
-      const series = await query(backends.prometheusUrl, 'count by (service_name) ({service_name!=""})')
-      for (const {
-        labels: { service_name: service },
-        value,
-      } of series) {
-        ok(value < seriesLimitPerService, `${service ?? ''} has ${value} series`)
+      const series = await query(
+        backends.prometheusUrl,
+        'count by (service_name, instance) ({service_name!=""})',
+      )
+      for (const { labels: of, value } of series) {
+        ok(
+          value < seriesLimitPerInstance,
+          `${of.service_name ?? ''} ${of.instance ?? ''} has ${value} series`,
+        )
       }
     })
 
@@ -219,7 +224,7 @@ describe('the telemetry contract', function () {
           'query',
           'traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_CONSUMER"}',
         )
-        url.searchParams.set('start', String(Date.now() / 1_000 - 600))
+        url.searchParams.set('start', String(startedAtMillis / 1_000))
         url.searchParams.set('end', String(Date.now() / 1_000))
         const { data } = exemplars.parse(await readJson('Prometheus', url))
         return data.flatMap((series) => series.exemplars)[0]?.labels.trace_id

@@ -149,7 +149,8 @@ export const metricContract: readonly MetricRow[] = [
   },
   {
     services: everyone,
-    name: 'messaging_client_operation_duration_seconds_bucket',
+    // Its instrumentation names no unit, so Prometheus' name has none; it is in seconds.
+    name: 'messaging_client_operation_duration_bucket',
     labels: ['messaging_system', 'messaging_operation_name', 'le'],
   },
   {
@@ -159,7 +160,7 @@ export const metricContract: readonly MetricRow[] = [
   },
   {
     services,
-    name: 'messaging_process_duration_seconds_bucket',
+    name: 'messaging_process_duration_bucket',
     labels: ['messaging_system', 'messaging_destination_name', 'le'],
   },
   // Made from spans in the Collector, before any sampling.
@@ -187,5 +188,5 @@ export const logContract: readonly LogRow[] = [
 /** Labels that may never be: each value would be a time series of its own. */
 export const forbiddenLabels = /saga_id|checkout_id|trace_id|span_id|message_key|email|user_id/
 
-/** How many time series one service may have; what grows with use and not with code must stay away. */
-export const seriesLimitPerService = 3_000
+/** How many time series one instance of a service may have: they grow with the code, never with use. */
+export const seriesLimitPerInstance = 3_000

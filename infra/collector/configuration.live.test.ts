@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { parse } from 'yaml'
-import { cacheDirectory } from '../native/cacheDirectory.ts'
+import { cacheDirectory } from '../native/cache-directory.ts'
 import { install } from '../native/install.ts'
 import { recipes } from '../native/recipes.ts'
 

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { Stack } from '../native/openStack.ts'
+import type { Stack } from '../native/open-stack.ts'
 import { logsOfTrace } from '../verify/elasticsearch.ts'
 import { eventually } from '../verify/eventually.ts'
 import { fetchTrace } from '../verify/jaeger.ts'

@@ -1,5 +1,5 @@
 // `npm run demo`: everything up, real checkouts, what the backends have of them, everything down.
-import { runUntilStopped } from './runUntilStopped.ts'
+import { runUntilStopped } from './run-until-stopped.ts'
 import { bringUp } from './sagascope.ts'
 import { walkThrough } from './walkthrough.ts'
 

@@ -1,6 +1,6 @@
 import { connect, createServer } from 'node:net'
-import { portHolder } from './portHolder.ts'
-import type { ServerName } from './serverNames.ts'
+import { portHolder } from './port-holder.ts'
+import type { ServerName } from './server-names.ts'
 
 /** Every port that a person or a service addresses. All are opened on 127.0.0.1 only. */
 export const portTable = {

@@ -1,9 +1,9 @@
 import { chmod, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startProcess } from './childProcess.ts'
-import { lastLines } from './lastLines.ts'
+import { startProcess } from './child-process.ts'
+import { lastLines } from './last-lines.ts'
 import type { Recipe } from './install.ts'
-import type { ServerName } from './serverNames.ts'
+import type { ServerName } from './server-names.ts'
 
 const here = import.meta.dirname
 const dependencyPlugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1'

@@ -1,14 +1,14 @@
 /** Sagascope whole, on this machine: the servers, the services, and a first checkout as early as it can be. */
 import type { Backends } from '../verify/checkout-report.ts'
 import { placeCheckout, sampleCheckout, untilEnded } from '../verify/checkouts.ts'
-import type { Stack } from './openStack.ts'
-import { openStack } from './openStack.ts'
+import type { Stack } from './open-stack.ts'
+import { openStack } from './open-stack.ts'
 import { readPorts } from './ports.ts'
-import type { Stop } from './runUntilStopped.ts'
+import type { Stop } from './run-until-stopped.ts'
 import type { ServiceName, Services } from './services.ts'
 import { prepareServices, serviceNames } from './services.ts'
-import type { Task } from './taskList.ts'
-import { serverTasks, showTasks } from './taskList.ts'
+import type { Task } from './task-list.ts'
+import { serverTasks, showTasks } from './task-list.ts'
 
 export interface Sagascope {
   readonly stack: Stack

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { startProcess, type ChildProcess, type Command } from './childProcess.ts'
-import { lastLines } from './lastLines.ts'
+import { startProcess, type ChildProcess, type Command } from './child-process.ts'
+import { lastLines } from './last-lines.ts'
 
 /** A server as a resource. */
 export interface Server {

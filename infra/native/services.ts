@@ -1,10 +1,10 @@
 /** The services as resources: each a process of its own, started as anybody would start it. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Stack } from './openStack.ts'
+import type { Stack } from './open-stack.ts'
 import { pickHealthPorts } from './ports.ts'
 import { createServer, type Server } from './server.ts'
-import { serviceEnvironment } from './serviceEnvironment.ts'
+import { serviceEnvironment } from './service-environment.ts'
 
 export const serviceNames = ['gateway', 'users', 'orders', 'payments', 'checkout'] as const
 export type ServiceName = (typeof serviceNames)[number]

@@ -1,12 +1,12 @@
 // `npm run stack`: the servers alone, for services that are run from an editor.
 import { parseArgs } from 'node:util'
-import { cacheDirectory } from './cacheDirectory.ts'
-import { openStack, type Stack } from './openStack.ts'
+import { cacheDirectory } from './cache-directory.ts'
+import { openStack, type Stack } from './open-stack.ts'
 import { portTable, readPorts, serverPorts } from './ports.ts'
-import { runUntilStopped } from './runUntilStopped.ts'
-import { serverNames, serverTitles } from './serverNames.ts'
-import { serviceEnvironment } from './serviceEnvironment.ts'
-import { serverTasks, showTasks } from './taskList.ts'
+import { runUntilStopped } from './run-until-stopped.ts'
+import { serverNames, serverTitles } from './server-names.ts'
+import { serviceEnvironment } from './service-environment.ts'
+import { serverTasks, showTasks } from './task-list.ts'
 
 const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } })
 if (values.help) {

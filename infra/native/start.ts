@@ -1,6 +1,6 @@
 // `npm start`: as the demo, and stays up until Ctrl-C.
 import { sampleCheckout } from '../verify/checkouts.ts'
-import { runUntilStopped } from './runUntilStopped.ts'
+import { runUntilStopped } from './run-until-stopped.ts'
 import { bringUp } from './sagascope.ts'
 import { walkThrough } from './walkthrough.ts'
 

@@ -2,7 +2,7 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { openStack, type Stack } from './openStack.ts'
+import { openStack, type Stack } from './open-stack.ts'
 import { pickFreePorts } from './ports.ts'
 
 /**

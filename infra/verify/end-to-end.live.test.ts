@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { Stack } from '../native/openStack.ts'
+import type { Stack } from '../native/open-stack.ts'
 import type { Services } from '../native/services.ts'
 import { prepareServices } from '../native/services.ts'
 import type { Backends, CheckoutReport } from './checkout-report.ts'

@@ -1,7 +1,7 @@
 /** promtool, Prometheus' own checker of rules: built like the servers, when it is first asked for. */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { cacheDirectory } from '../native/cacheDirectory.ts'
+import { cacheDirectory } from '../native/cache-directory.ts'
 import { install } from '../native/install.ts'
 import { promtool } from '../native/recipes.ts'
 

@@ -2,8 +2,8 @@
  * The real servers for live tests: one stack for a whole mocha run, on free ports, started when the first test
  * asks for it and stopped when the last has ended. Loaded by .mocharc.json for its root hook.
  */
-import type { Stack } from '../native/openStack.ts'
-import { openStack } from '../native/openStack.ts'
+import type { Stack } from '../native/open-stack.ts'
+import { openStack } from '../native/open-stack.ts'
 import { pickFreePorts } from '../native/ports.ts'
 
 let stack: Promise<Stack> | undefined

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import type { Stack } from '../native/openStack.ts'
+import type { Stack } from '../native/open-stack.ts'
 import type { Services } from '../native/services.ts'
 import { prepareServices } from '../native/services.ts'
 import type { Backends, CheckoutReport } from './checkout-report.ts'

@@ -2,7 +2,7 @@ import { chownSync, readdirSync } from 'node:fs'
 import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { InternalPorts, Ports } from '../ports.ts'
-import type { RunDirectory } from '../runDirectory.ts'
+import type { RunDirectory } from '../run-directory.ts'
 import type { ServerDefinition } from '../server.ts'
 import { answersOk } from './probe.ts'
 

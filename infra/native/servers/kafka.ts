@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { InternalPorts, Ports } from '../ports.ts'
-import type { RunDirectory } from '../runDirectory.ts'
+import type { RunDirectory } from '../run-directory.ts'
 import type { ServerDefinition } from '../server.ts'
 import { answersBytes } from './probe.ts'
 

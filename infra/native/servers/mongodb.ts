@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { BSON } from 'mongodb'
 import type { Ports } from '../ports.ts'
-import type { RunDirectory } from '../runDirectory.ts'
+import type { RunDirectory } from '../run-directory.ts'
 import type { ServerDefinition } from '../server.ts'
 import { answersBytes } from './probe.ts'
 

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 import { inspect } from 'node:util'
-import { killAllChildren } from './childProcess.ts'
+import { killAllChildren } from './child-process.ts'
 
 /** What `main` hands back: how to stop what it started. */
 export type Stop = () => Promise<void>

@@ -1,5 +1,5 @@
-import { cacheDirectory, publicCacheDirectory } from './cacheDirectory.ts'
-import { findOnPath } from './childProcess.ts'
+import { cacheDirectory, publicCacheDirectory } from './cache-directory.ts'
+import { findOnPath } from './child-process.ts'
 import { install } from './install.ts'
 import {
   pickInternalPorts,
@@ -10,10 +10,10 @@ import {
   type Ports,
 } from './ports.ts'
 import { recipes } from './recipes.ts'
-import { javaRuntime, requireTools } from './requiredTools.ts'
-import { createRunDirectory, type RunDirectory } from './runDirectory.ts'
+import { javaRuntime, requireTools } from './required-tools.ts'
+import { createRunDirectory, type RunDirectory } from './run-directory.ts'
 import { createServer, type Server, type ServerDefinition } from './server.ts'
-import { serverNames, type ServerName } from './serverNames.ts'
+import { serverNames, type ServerName } from './server-names.ts'
 import { collector } from './servers/collector.ts'
 import { elasticsearch } from './servers/elasticsearch.ts'
 import { jaeger } from './servers/jaeger.ts'

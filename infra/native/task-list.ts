@@ -1,6 +1,6 @@
 import { Listr, PRESET_TIMER, PRESET_TIMESTAMP } from 'listr2'
-import type { Stack } from './openStack.ts'
-import { serverTitles } from './serverNames.ts'
+import type { Stack } from './open-stack.ts'
+import { serverTitles } from './server-names.ts'
 
 /** Something that takes its time, shown while it does. All tasks run at once; each waits for what it needs. */
 export interface Task {

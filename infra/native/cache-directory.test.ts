@@ -2,7 +2,7 @@ import { equal } from 'node:assert/strict'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { cacheDirectory, isReachableByAll } from './cacheDirectory.ts'
+import { cacheDirectory, isReachableByAll } from './cache-directory.ts'
 
 describe('the cache folder', () => {
   it('is the one that SAGASCOPE_CACHE names', () => {

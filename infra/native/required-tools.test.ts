@@ -1,5 +1,5 @@
 import { equal, match, ok } from 'node:assert/strict'
-import { compareVersions, describeMissing, type Tool } from './requiredTools.ts'
+import { compareVersions, describeMissing, type Tool } from './required-tools.ts'
 
 const tool = (name: string, installed: string | undefined): Tool => ({
   name,

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { findOnPath, startProcess } from './childProcess.ts'
+import { findOnPath, startProcess } from './child-process.ts'
 
 describe('a child process', () => {
   let directory: string
@@ -49,7 +49,7 @@ describe('a child process', () => {
     if (process.platform !== 'linux' || findOnPath('setpriv') === undefined) this.skip()
     const pidFile = join(directory, 'orphan')
     const script = `
-      import { startProcess } from '${join(import.meta.dirname, 'childProcess.ts')}'
+      import { startProcess } from '${join(import.meta.dirname, 'child-process.ts')}'
       startProcess({ command: '/bin/sh', args: ['-c', 'echo $$ > ${pidFile}; exec sleep 600'],
         directory: '${directory}', logFile: '${logFile}' })
       setInterval(() => {}, 1000)`

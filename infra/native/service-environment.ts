@@ -1,4 +1,4 @@
-import type { Stack } from './openStack.ts'
+import type { Stack } from './open-stack.ts'
 
 /** The environment that points the services at a stack. */
 export function serviceEnvironment({ urls }: Pick<Stack, 'urls'>): Record<string, string> {

@@ -289,11 +289,17 @@ describe('the telemetry contract', function () {
         `whole traces of ${count} checkouts`,
         async () => {
           const still: CheckoutView[] = []
-          for (const view of missing) if (!(await isWholeNow(view))) still.push(view)
+          const left = [...missing]
+          await Promise.all(
+            Array.from({ length: 8 }, async () => {
+              for (let view = left.pop(); view; view = left.pop())
+                if (!(await isWholeNow(view))) still.push(view)
+            }),
+          )
           missing = still
           return missing.length <= count * (1 - wholeShare) ? missing : undefined
         },
-        { deadlineMillis: 60_000, intervalMillis: 2_000 },
+        { deadlineMillis: 120_000, intervalMillis: 2_000 },
       )
       ok(broken.length <= count * (1 - wholeShare), `${broken.length} traces are not whole`)
 

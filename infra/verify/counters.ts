@@ -4,19 +4,19 @@ import { query } from './prometheus.ts'
 const names = ['user_registered', 'order_processed', 'payment_processed', 'checkout_processed'] as const
 
 /** What all of them are read with; names are as the Prometheus exporter writes counters. */
-export const countersQuery = `sum by (__name__, outcome) ({__name__=~"(${names.join('|')})_total"})`
+export const countersQuery = `sum by (__name__, outcome, instance) ({__name__=~"(${names.join('|')})_total"})`
 
-/** `user_registered_total{outcome="new"}` to its value. */
-export type Counters = ReadonlyMap<string, number>
+/** `user_registered_total{outcome="new"}` to what each instance of the service has counted. */
+export type Counters = ReadonlyMap<string, ReadonlyMap<string, number>>
 
 export async function readCounters(prometheusUrl: string): Promise<Counters> {
-  const samples = await query(prometheusUrl, countersQuery)
-  return new Map(
-    samples.map(({ labels, value }) => [
-      `${labels.__name__ ?? ''}{outcome="${labels.outcome ?? ''}"}`,
-      value,
-    ]),
-  )
+  const counters = new Map<string, Map<string, number>>()
+  for (const { labels, value } of await query(prometheusUrl, countersQuery)) {
+    const series = `${labels.__name__ ?? ''}{outcome="${labels.outcome ?? ''}"}`
+    const instances = counters.get(series) ?? new Map<string, number>()
+    counters.set(series, instances.set(labels.instance ?? '', value))
+  }
+  return counters
 }
 
 export interface Movement {
@@ -25,8 +25,14 @@ export interface Movement {
   readonly after: number
 }
 
+/** What was counted between two readings. An instance that has stopped, and expires meanwhile, counts for nothing. */
 export const movements = (before: Counters, after: Counters): Movement[] =>
   [...after]
-    .map(([series, value]) => ({ series, before: before.get(series) ?? 0, after: value }))
+    .map(([series, instances]) => {
+      const earlier = [...instances.keys()].map((instance) => before.get(series)?.get(instance) ?? 0)
+      return { series, before: sum(earlier), after: sum([...instances.values()]) }
+    })
     .filter((movement) => movement.after !== movement.before)
     .sort((a, b) => a.series.localeCompare(b.series))
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)

@@ -11,7 +11,7 @@
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import fc from 'fast-check'
 import type { EventType, SagaEvent } from '../shared/contracts/events.ts'
-import { flow, producedBy, terminalTypes } from '../shared/contracts/flow.ts'
+import { flow, isTerminal, producedBy } from '../shared/contracts/flow.ts'
 import type { CheckoutPlan } from './saga-model.ts'
 import { narrate, priceOf, SagaModel } from './saga-model.ts'
 
@@ -164,7 +164,6 @@ function always(holds: (played: Played) => void): Promise<void> {
 }
 
 const typesOf = (events: readonly SagaEvent[]): EventType[] => events.map(({ type }) => type)
-const isTerminal = (type: EventType): boolean => (terminalTypes as readonly EventType[]).includes(type)
 const completed = ({ events }: Played['checkouts'][number]): boolean =>
   typesOf(events).includes('CheckoutCompleted')
 

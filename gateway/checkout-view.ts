@@ -3,7 +3,7 @@ import { propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { z } from 'zod'
 import type { EventType, SagaEvent } from '../shared/contracts/events.ts'
 import { eventTypes, order, reason, services } from '../shared/contracts/events.ts'
-import { terminalTypes } from '../shared/contracts/flow.ts'
+import { isTerminal } from '../shared/contracts/flow.ts'
 import type { Commit } from '../shared/store/event-store.ts'
 import type { CheckoutHistory, HistoricEvent } from './checkout-history.ts'
 
@@ -129,8 +129,6 @@ export const statusOf = (events: readonly SagaEvent[]): Status =>
   events
     .map(({ type }) => statusAfter[type])
     .reduce((a, b) => (statuses.indexOf(a) < statuses.indexOf(b) ? b : a), 'requested')
-
-export const isTerminal = (type: EventType): boolean => (terminalTypes as readonly EventType[]).includes(type)
 
 /** The terminal event's reason, for it has travelled back to it; before the end, the first that was given. */
 export function reasonOf(events: readonly SagaEvent[]): z.infer<typeof reason> | undefined {

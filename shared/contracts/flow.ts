@@ -50,14 +50,22 @@ export type Produced<S extends Service> = EventOf<RowsOf<S>['answers'][number]>
 
 const rows: readonly Reaction[] = flow
 
+export const isTerminal = (type: EventType): boolean => (terminalTypes as readonly EventType[]).includes(type)
+
+// Asked for every message, so worked out once.
+const consumed: ReadonlyMap<Service, ReadonlySet<EventType>> = new Map(
+  services.map((service) => [
+    service,
+    new Set(
+      rows
+        .filter((row) => row.by === service)
+        .flatMap((row) => row.on.filter((type) => type !== 'DeadlinePassed')),
+    ),
+  ]),
+)
+
 /** The event types that a service reacts to. */
-export function consumedBy(service: Service): ReadonlySet<EventType> {
-  return new Set(
-    rows
-      .filter((row) => row.by === service)
-      .flatMap((row) => row.on.filter((type) => type !== 'DeadlinePassed')),
-  )
-}
+export const consumedBy = (service: Service): ReadonlySet<EventType> => consumed.get(service) ?? new Set()
 
 /** The event types that a service answers with. */
 export function producedBy(service: Service): ReadonlySet<EventType> {

@@ -25,9 +25,8 @@ export interface Commit {
   readonly traceHeaders: TraceHeaders
 }
 
-interface CommitDocument extends Omit<Commit, 'id' | 'events' | 'checkoutId'> {
+interface CommitDocument extends Omit<Commit, 'id' | 'events'> {
   readonly _id: string
-  readonly checkoutId: string
   readonly at: Date
   readonly events: readonly SagaEvent[]
   readonly published: boolean
@@ -144,14 +143,15 @@ export class EventStore {
   }
 }
 
-function fromDocument({ _id, at, events, checkoutId, version, causedBy, ...rest }: CommitDocument): Commit {
+function fromDocument(document: CommitDocument): Commit {
+  const { _id, at, events, checkoutId, version, causedBy, traceHeaders } = document
   const time = at.toISOString()
   return {
     id: _id,
     checkoutId,
     version,
     causedBy,
-    traceHeaders: rest.traceHeaders,
+    traceHeaders,
     events: events.map((event, index) => ({
       id: `${_id}/${index.toString()}`,
       checkoutId,

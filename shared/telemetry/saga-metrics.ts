@@ -4,7 +4,7 @@
  */
 import { metrics } from '@opentelemetry/api'
 import type { EventType, RecordedEvent, SagaEvent } from '../contracts/events.ts'
-import { terminalTypes } from '../contracts/flow.ts'
+import { isTerminal } from '../contracts/flow.ts'
 
 const meter = metrics.getMeter('sagascope')
 
@@ -84,7 +84,7 @@ export function recordAnswer(
 ): void {
   for (const { event, time } of answers) {
     stepDuration.record(secondsBetween(askedAt, time), { 'saga.step': event.type })
-    if (requestedAt !== undefined && (terminalTypes as readonly EventType[]).includes(event.type)) {
+    if (requestedAt !== undefined && isTerminal(event.type)) {
       checkoutDuration.record(secondsBetween(requestedAt, time), { outcome: counted[event.type][1] })
     }
   }

@@ -8,6 +8,7 @@ import { readBack } from './checkout-report.ts'
 import { placeCheckout, postCheckout, sampleCheckout, untilEnded } from './checkouts.ts'
 import type { CheckoutRequest } from './checkouts.ts'
 import { movements, readCounters } from './counters.ts'
+import type { Counters } from './counters.ts'
 import { expectedEdges, hopsOf } from './edges.ts'
 import { eventually } from './eventually.ts'
 import { stackForTests } from './stack-for-tests.ts'
@@ -140,16 +141,16 @@ describe('the saga, end to end on real servers', function () {
   }
 
   it('counts each outcome once in Prometheus', async () => {
+    // Two equal readings, more than a scrape apart: what an earlier file's services sent as they stopped has arrived.
     const settled = async () => {
-      // Two equal readings in a row, a scrape apart: what earlier tests did has arrived.
-      let last = await readCounters(backends.prometheusUrl)
+      let last: Counters | undefined
       return eventually(
         'counters that stand still',
         async () => {
           const now = await readCounters(backends.prometheusUrl)
-          const moved = movements(last, now).length > 0
+          const still = last !== undefined && movements(last, now).length === 0
           last = now
-          return moved ? undefined : now
+          return still ? now : undefined
         },
         { intervalMillis: 6_000 },
       )

@@ -17,7 +17,7 @@ import { serverNames, type ServerName } from './server-names.ts'
 import { collector } from './servers/collector.ts'
 import { elasticsearch } from './servers/elasticsearch.ts'
 import { jaeger } from './servers/jaeger.ts'
-import { kafka } from './servers/kafka.ts'
+import { kafka, type KafkaOptions } from './servers/kafka.ts'
 import { mongodb } from './servers/mongodb.ts'
 import { prometheus } from './servers/prometheus.ts'
 
@@ -27,6 +27,7 @@ export interface StackOptions {
   only?: readonly ServerName[]
   /** Ports that others will open later, checked now together with the servers' own. */
   alsoReserve?: readonly PortName[]
+  kafka?: Pick<KafkaOptions, 'listeners' | 'properties'>
 }
 
 export interface Stack {
@@ -66,7 +67,8 @@ export interface StackUrls {
  * passed and the work has begun; await `ready` or `allReady`.
  * @throws {Error} when a tool is missing or a port is taken; nothing was started then
  */
-export async function openStack({ ports, only, alsoReserve = [] }: StackOptions): Promise<Stack> {
+export async function openStack(options: StackOptions): Promise<Stack> {
+  const { ports, only, alsoReserve = [] } = options
   const names = serverNames.filter((name) => only?.includes(name) ?? true)
   const cache = cacheDirectory(process.env)
   const cacheOf = (name: ServerName) =>
@@ -79,7 +81,13 @@ export async function openStack({ ports, only, alsoReserve = [] }: StackOptions)
 
   const javaHome = (await javaRuntime())?.home ?? ''
   const run = createRunDirectory()
-  const place: Place = { ports: { ...ports, ...(await pickInternalPorts()) }, javaHome, mongod, run }
+  const place: Place = {
+    ports: { ...ports, ...(await pickInternalPorts()) },
+    javaHome,
+    mongod,
+    run,
+    kafka: options.kafka ?? {},
+  }
   const stopping = new AbortController()
   const failure = Promise.withResolvers<Error>()
   let hasFailed = false
@@ -174,13 +182,14 @@ interface Place {
   javaHome: string
   mongod: string | undefined
   run: RunDirectory
+  kafka: Pick<KafkaOptions, 'listeners' | 'properties'>
 }
 
 function define(name: ServerName, installation: string, place: Place): ServerDefinition {
   const options = { ...place, installation }
   switch (name) {
     case 'kafka':
-      return kafka(options)
+      return kafka({ ...options, ...place.kafka })
     case 'mongodb':
       return mongodb(options)
     case 'elasticsearch':

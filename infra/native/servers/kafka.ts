@@ -14,10 +14,25 @@ export interface KafkaOptions {
   javaHome: string
   ports: Ports & InternalPorts
   run: RunDirectory
+  /** Besides the plain one on the stack's Kafka port. */
+  listeners?: readonly KafkaListener[]
+  /** Added to server.properties as they are. */
+  properties?: Readonly<Record<string, string>>
+}
+
+/** Another way into the broker, on 127.0.0.1: https://kafka.apache.org/documentation/#listener_configuration */
+export interface KafkaListener {
+  /** In capitals; neither PLAINTEXT nor CONTROLLER, which are taken. */
+  name: string
+  protocol: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
+  port: number
+  /** Where clients are sent, for instance a proxy's port; the listener's own unless told otherwise. */
+  advertisedPort?: number
 }
 
 /** Apache Kafka: one node, broker and KRaft controller in one process. */
-export function kafka({ installation, javaHome, ports, run: runDirectory }: KafkaOptions): ServerDefinition {
+export function kafka(options: KafkaOptions): ServerDefinition {
+  const { installation, javaHome, ports, run: runDirectory } = options
   const folder = runDirectory.folder('kafka')
   const java = join(javaHome, 'bin', 'java')
   const classPath = join(installation, 'lib', '*')
@@ -26,7 +41,7 @@ export function kafka({ installation, javaHome, ports, run: runDirectory }: Kafk
   return {
     name: 'kafka',
     async prepare() {
-      await writeFile(properties, serverProperties(ports, join(folder, 'data')))
+      await writeFile(properties, serverProperties(options, join(folder, 'data')))
       // Any cluster id will do, since no other node ever joins; it has to be 16 bytes in base64.
       const format = ['format', '--config', properties, '--cluster-id', 'c2FnYXNjb3BlLWxvY2FsLQ']
       await run(java, ['-XX:TieredStopAtLevel=1', '-cp', classPath, 'kafka.tools.StorageTool', ...format])
@@ -50,13 +65,23 @@ export function kafka({ installation, javaHome, ports, run: runDirectory }: Kafk
   }
 }
 
-function serverProperties(ports: Ports & InternalPorts, data: string): string {
+function serverProperties({ ports, listeners = [], properties = {} }: KafkaOptions, data: string): string {
+  const all: KafkaListener[] = [{ name: 'PLAINTEXT', protocol: 'PLAINTEXT', port: ports.kafka }, ...listeners]
+  const address = (name: string, port: number) => `${name}://127.0.0.1:${port}`
+  const opened = all.map(({ name, port }) => address(name, port)).join(',')
+  const advertised = all
+    .map(({ name, port, advertisedPort }) => address(name, advertisedPort ?? port))
+    .join(',')
+  const protocols = all.map(({ name, protocol }) => `${name}:${protocol}`).join(',')
+  const added = Object.entries(properties).map(([name, value]) => `${name}=${value}\n`)
   return `process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:${ports.kafkaController}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:${ports.kafka},CONTROLLER://127.0.0.1:${ports.kafkaController}
-advertised.listeners=PLAINTEXT://127.0.0.1:${ports.kafka}
+listeners=${opened},CONTROLLER://127.0.0.1:${ports.kafkaController}
+advertised.listeners=${advertised}
+listener.security.protocol.map=${protocols},CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 log.dirs=${data}
 
 # A missing topic is a mistake in the contracts and must not be papered over.
@@ -75,7 +100,7 @@ share.coordinator.state.topic.num.partitions=1
 # By default a commit of offsets lingers for 5 ms and a new group for 3 s, to gather more of the same.
 group.coordinator.append.linger.ms=0
 group.initial.rebalance.delay.ms=0
-`
+${added.join('')}`
 }
 
 /** ApiVersions v0, the one request that every version of Kafka answers: https://kafka.apache.org/protocol */

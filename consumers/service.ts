@@ -16,9 +16,12 @@ import { deadLettered } from '../shared/messaging/middleware/dead-letter.ts'
 import { logged } from '../shared/messaging/middleware/log.ts'
 import { retried } from '../shared/messaging/middleware/retry.ts'
 import { traced } from '../shared/messaging/middleware/trace.ts'
+import { patiently } from '../shared/messaging/patiently.ts'
 import { observeLag } from '../shared/telemetry/consumer-lag.ts'
+import { observeSilence } from '../shared/telemetry/consumer-stalls.ts'
 import { forgetActiveSpan } from '../shared/telemetry/span-processors.ts'
 import { startHealthServer } from '../shared/process/health.ts'
+import { failpoint } from '../shared/process/failpoints.ts'
 import type { Process } from '../shared/process/lifecycle.ts'
 import { startProcess } from '../shared/process/lifecycle.ts'
 import type { Commit } from '../shared/store/event-store.ts'
@@ -34,6 +37,9 @@ export interface ServiceTools extends Process {
   /** Counts and publishes a commit. */
   readonly publish: (commit: Commit) => Promise<void>
 }
+
+/** A consumer bounds its stopping itself; this comes after all of its bounds. */
+const consumerStopDeadlineMillis = 11_000
 
 export const consumerGroupOf = (service: Service): string => `sagascope-${service}`
 
@@ -56,15 +62,36 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
   const { config, log, lifecycle } = process
   const connection = await connectStore({
     mongodbUrl: config.MONGODB_URL,
+    credentials: config.mongodbCredentials,
     databasePrefix: config.MONGODB_DATABASE_PREFIX,
   })
   lifecycle.onStop(() => connection.close())
+
+  // Before Kafka is there, so that it can be asked what the service waits for.
+  const consumption = { isReady: () => false }
+  const health = await startHealthServer({ host: config.HEALTH_HOST, port: config.HEALTH_PORT }, async () => {
+    await connection.ping()
+    return consumption.isReady()
+  })
+  lifecycle.onStop(() => health.close())
+  log.info({ 'event.name': 'health.listening', port: health.port }, 'health server listens')
+
   const store = new EventStore(connection.databaseOf(service), service)
   await store.prepare()
 
-  const kafka = new KafkaConnection({ brokers: config.KAFKA_BROKERS, clientId: service }, log)
-  await kafka.ensureTopics(config.KAFKA_TOPIC_PARTITIONS, config.KAFKA_TOPIC_REPLICATION_FACTOR)
-  const producer = await kafka.connectProducer()
+  const { KAFKA_BROKERS: brokers, kafkaSecurity: security } = config
+  const timings = {
+    sessionTimeoutMillis: config.KAFKA_SESSION_TIMEOUT_MILLIS,
+    rebalanceTimeoutMillis: config.KAFKA_REBALANCE_TIMEOUT_MILLIS,
+    handlerTimeoutMillis: config.HANDLER_TIMEOUT_MILLIS,
+    stallLimitMillis: config.CONSUMER_STALL_LIMIT_MILLIS,
+  }
+  const kafka = new KafkaConnection({ brokers, clientId: service, security, timings }, log)
+  const patience = { log, signal: lifecycle.signal }
+  await patiently(patience, () =>
+    kafka.ensureTopics(config.KAFKA_TOPIC_PARTITIONS, config.KAFKA_TOPIC_REPLICATION_FACTOR),
+  )
+  const producer = await patiently(patience, () => kafka.connectProducer())
   lifecycle.onStop(() => producer.disconnect())
 
   const outbox = new Outbox({
@@ -93,6 +120,7 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
     // The checkout's own stream begins with the request; the others do not know when that was.
     const requestedAt = service === 'checkout' ? stream.events[0]?.time : undefined
     recordAnswer(commit.events, recorded.time, requestedAt)
+    failpoint('committed')
     await publish(commit)
     return 'answered'
   }
@@ -102,30 +130,29 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
     handler,
   )
   const isOurs = ownership(service)
-  const consumer = await kafka.startConsumer({
-    groupId,
-    topics: subscriptionsOf(service),
-    concurrency: config.CONSUMER_CONCURRENCY,
-    offsetCommitIntervalMillis: config.OFFSET_COMMIT_INTERVAL_MILLIS,
-    onFatal: (error) => lifecycle.fail(error),
-    handle: async (message, heartbeat) => {
-      if (!isOurs(message)) {
-        forgetActiveSpan()
-        return
-      }
-      recordQueueTime(message.topic, groupId, message.producedAtMillis)
-      await handle({ message, log, heartbeat, signal: lifecycle.signal })
-    },
-  })
-  lifecycle.onStop(() => consumer.stop())
+  const consumer = await patiently(patience, () =>
+    kafka.startConsumer({
+      groupId,
+      topics: subscriptionsOf(service),
+      concurrency: config.CONSUMER_CONCURRENCY,
+      offsetCommitIntervalMillis: config.OFFSET_COMMIT_INTERVAL_MILLIS,
+      onFatal: (error) => lifecycle.fail(error),
+      handle: async (message, heartbeat) => {
+        if (!isOurs(message)) {
+          forgetActiveSpan()
+          return
+        }
+        recordQueueTime(message.topic, groupId, message.producedAtMillis)
+        failpoint('message-received')
+        await handle({ message, log, heartbeat, signal: lifecycle.signal, attempts: { made: 1 } })
+        failpoint('handled')
+      },
+    }),
+  )
+  consumption.isReady = consumer.isReady
+  lifecycle.onStop(() => consumer.stop(), consumerStopDeadlineMillis)
   observeLag(groupId, () => consumer.lag())
-
-  const health = await startHealthServer({ host: config.HEALTH_HOST, port: config.HEALTH_PORT }, async () => {
-    await connection.ping()
-    return consumer.joined()
-  })
-  lifecycle.onStop(() => health.close())
-  log.info({ 'event.name': 'health.listening', port: health.port }, 'health server listens')
+  observeSilence(groupId, consumer.longestSilenceMillis)
 }
 
 /**

@@ -18,9 +18,11 @@ describe('a failure', () => {
     equal(isRetriable(new MongoNetworkError('connection reset')), true)
     const steppedDown = new MongoServerError({ message: 'not primary', errorLabels: ['RetryableWriteError'] })
     equal(isRetriable(steppedDown), true)
+    equal(isRetriable(new MongoServerError({ message: 'interrupted at shutdown', code: 11_600 })), true)
   })
 
   it('of the store for another reason does not say', () => {
     equal(isRetriable(new MongoError('unknown operator')), undefined)
+    equal(isRetriable(new MongoServerError({ message: 'duplicate key', code: 11_000 })), undefined)
   })
 })

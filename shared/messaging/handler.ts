@@ -9,6 +9,8 @@ export interface Handling {
   readonly heartbeat: () => Promise<void>
   /** Aborted when the process drains: what waits gives up, and the message is delivered again. */
   readonly signal: AbortSignal
+  /** How often the handler has been tried in this delivery, the try under way included; `retried` counts. */
+  readonly attempts: { made: number }
 }
 
 /** What became of a message; for the log. */

@@ -44,6 +44,7 @@ export function handlingOf(
       message,
       log,
       signal: draining.signal,
+      attempts: { made: 1 },
       heartbeat: () => {
         heartbeats += 1
         return heartbeat()

@@ -72,9 +72,9 @@ describe('a consumer, on the real Kafka', function () {
       handle: () => Promise.resolve(),
     })
     await kafka.untilPast(groupId, produced)
-    ok(consumer.joined())
+    ok(consumer.isReady())
     await consumer.stop()
-    ok(!consumer.joined())
+    ok(!consumer.isReady())
   })
 
   it('lets the message in hand finish when it stops, commits it, and opens no other', async () => {

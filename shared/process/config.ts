@@ -1,8 +1,25 @@
 /** Configuration from the environment, read once at the start; a bad value ends the process with its name. */
+import { isIP } from 'node:net'
 import { z } from 'zod'
+import { defaultTimings } from '../messaging/timings.ts'
+import type { TransportSecurity } from './transport-security.ts'
+import { readTransportSecurity } from './transport-security.ts'
 
 const port = z.coerce.number().int().min(0).max(65_535)
 const millis = z.coerce.number().int().positive()
+const limit = z.coerce.number().int().min(1)
+
+/** `192.0.2.1`, `10.0.0.0/8`, `2001:db8::/32` */
+function isAddressRange(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/')
+  const family = isIP(address)
+  return (
+    family !== 0 &&
+    rest.length === 0 &&
+    /^\d{1,3}$/.test(bits ?? '0') &&
+    Number(bits ?? 0) <= (family === 6 ? 128 : 32)
+  )
+}
 
 const variables = z.object({
   KAFKA_BROKERS: z
@@ -24,6 +41,11 @@ const variables = z.object({
   /** Where a service answers /healthz and /readyz; 0 takes any free port. */
   HEALTH_PORT: port.default(0),
   HEALTH_HOST: z.string().default('127.0.0.1'),
+  // What these are for, and how they depend on each other: shared/messaging/timings.ts.
+  KAFKA_SESSION_TIMEOUT_MILLIS: millis.default(defaultTimings.sessionTimeoutMillis),
+  KAFKA_REBALANCE_TIMEOUT_MILLIS: millis.default(defaultTimings.rebalanceTimeoutMillis),
+  HANDLER_TIMEOUT_MILLIS: millis.default(defaultTimings.handlerTimeoutMillis),
+  CONSUMER_STALL_LIMIT_MILLIS: millis.default(defaultTimings.stallLimitMillis),
   CONSUMER_CONCURRENCY: z.coerce.number().int().min(1).default(6),
   OFFSET_COMMIT_INTERVAL_MILLIS: millis.default(1_000),
   OUTBOX_SWEEP_INTERVAL_MILLIS: millis.default(5_000),
@@ -31,6 +53,31 @@ const variables = z.object({
   OUTBOX_SWEEP_GRACE_MILLIS: millis.default(10_000),
   GATEWAY_PORT: port.default(8_080),
   GATEWAY_HOST: z.string().default('127.0.0.1'),
+  /** Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; without one, the socket's address is the caller. */
+  TRUSTED_PROXIES: z
+    .string()
+    .default('')
+    .transform((list) =>
+      list
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter((entry) => entry !== ''),
+    )
+    .refine((list) => list.every(isAddressRange), 'is a list of addresses and CIDR ranges'),
+  /** Requests in 10 s, of one caller; the default only ends a flood, lower it for callers that are people. */
+  RATE_LIMIT_PER_CALLER: limit.default(20_000),
+  /** Requests in 10 s, of all callers at one gateway. */
+  RATE_LIMIT_OVERALL: limit.default(50_000),
+  GATEWAY_CONNECTIONS_LIMIT: limit.default(10_000),
+  GATEWAY_CONNECTIONS_PER_CALLER_LIMIT: limit.default(2_500),
+  /** Requests that work with the store at once; one more gets a 503. */
+  GATEWAY_UNDER_WAY_LIMIT: limit.default(2_000),
+  /** After this a request that waits for the store gets a 503. */
+  GATEWAY_STORE_TIMEOUT_MILLIS: millis.default(10_000),
+  /** Checkouts accepted and not on Kafka yet, at which the gateway accepts no more until half of them are. */
+  GATEWAY_BACKLOG_LIMIT: limit.default(10_000),
+  /** The age of the oldest of them at which it accepts no more; below CHECKOUT_DEADLINE_MILLIS, or they only expire. */
+  GATEWAY_BACKLOG_AGE_LIMIT_MILLIS: millis.default(60_000),
   /** How long a checkout may take before it is taken back. */
   CHECKOUT_DEADLINE_MILLIS: millis.default(120_000),
   DEADLINE_CHECK_INTERVAL_MILLIS: millis.default(1_000),
@@ -41,7 +88,7 @@ const variables = z.object({
   TRACE_HOPS: z.enum(['parent', 'link']).default('parent'),
 })
 
-export type Config = z.infer<typeof variables>
+export type Config = z.infer<typeof variables> & TransportSecurity
 
 export class BadConfiguration extends Error {
   readonly code = 'bad_configuration'
@@ -51,12 +98,13 @@ export class BadConfiguration extends Error {
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
   const read = variables.safeParse(set)
-  if (read.success) return read.data
-  const faults = read.error.issues.map((issue) => {
+  const { faults: transportFaults, ...transport } = readTransportSecurity(set)
+  if (read.success && transportFaults.length === 0) return { ...read.data, ...transport }
+  const faults = (read.error?.issues ?? []).map((issue) => {
     const name = String(issue.path[0])
     // A connection string may hold a password.
     const value = name.endsWith('_URL') ? 'its value' : JSON.stringify(environment[name])
     return `${name}: ${value} is refused: ${issue.message}`
   })
-  throw new BadConfiguration(faults.join('\n'))
+  throw new BadConfiguration([...faults, ...transportFaults].join('\n'))
 }

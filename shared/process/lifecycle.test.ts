@@ -87,6 +87,16 @@ describe('a process', function () {
     ok(tested.logged.includes('process.stop_step_failed'))
   })
 
+  it('drains on when one step hangs: each has its deadline', async () => {
+    const tested = await new TestedProcess('never-ends').until('process.started')
+    equal(await tested.signal('SIGTERM').ended(), 0)
+    deepEqual(
+      tested.notes,
+      drained.filter((step) => step !== 'producer-closed'),
+    )
+    ok(tested.logged.includes('process.stop_step_failed'))
+  })
+
   for (const behaviour of ['fails-at-start', 'fails-later', 'rejects-unseen']) {
     it(`that ${behaviour.replaceAll('-', ' ')} says so, drains and ends with 1`, async () => {
       const tested = new TestedProcess(behaviour)

@@ -4,17 +4,24 @@ import type { Logger } from '../telemetry/logger.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import type { Config } from './config.ts'
 import { BadConfiguration, readConfig } from './config.ts'
+import { within } from './deadline.ts'
 
 export interface Lifecycle {
   /** Aborted when the process starts to drain. */
   readonly signal: AbortSignal
-  /** What to do before the process ends; the last added is done first. */
-  onStop(step: () => Promise<void> | void): void
+  /**
+   * What to do before the process ends; the last added is done first.
+   * @param deadlineMillis after which the next step is taken all the same
+   */
+  onStop(step: () => Promise<void> | void, deadlineMillis?: number): void
   /** Ends the process with exit code 1, drained as far as it goes; an orchestrator starts a new one. */
   fail(error: unknown): void
 }
 
+/** For all steps together. Kubernetes kills after 30 s, Docker after 10 s unless told otherwise. */
 const drainDeadlineMillis = 20_000
+/** Short enough that all steps of a service, its consumer's and the flush of telemetry included, end before that. */
+const stepDeadlineMillis = 2_500
 
 export interface Process {
   readonly name: string
@@ -47,7 +54,7 @@ function configOrExit(name: string): Config {
 }
 
 function startLifecycle(log: Logger): Lifecycle {
-  const steps: (() => Promise<void> | void)[] = []
+  const steps: (() => Promise<void>)[] = []
   const stopping = new AbortController()
 
   const stop = async (exitCode: number, why: string): Promise<void> => {
@@ -83,5 +90,9 @@ function startLifecycle(log: Logger): Lifecycle {
   process.on('uncaughtException', fail)
   process.on('unhandledRejection', fail)
 
-  return { signal: stopping.signal, onStop: (step) => steps.push(step), fail }
+  const onStop: Lifecycle['onStop'] = (step, deadlineMillis = stepDeadlineMillis) => {
+    steps.push(() => within(deadlineMillis, 'a step of stopping', Promise.resolve().then(step)))
+  }
+
+  return { signal: stopping.signal, onStop, fail }
 }

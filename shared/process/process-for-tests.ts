@@ -14,6 +14,8 @@ installTelemetryShutdown(() => {
   return Promise.resolve()
 })
 
+const stepDeadlineMillis = behaviour === 'never-ends' ? 50 : undefined
+
 await startProcess('tested', async ({ lifecycle }) => {
   lifecycle.signal.addEventListener('abort', () => note('draining'))
   lifecycle.onStop(() => note('store-closed'))
@@ -22,10 +24,11 @@ await startProcess('tested', async ({ lifecycle }) => {
       note('hanging')
       await delay(60_000)
     }
+    if (behaviour === 'never-ends') await new Promise(() => undefined)
     if (behaviour === 'throws') throw new Error('a step that fails')
     await delay(1)
     note('producer-closed')
-  })
+  }, stepDeadlineMillis)
   lifecycle.onStop(() => note('consumer-stopped'))
   if (behaviour === 'fails-at-start') throw new Error('no store')
   if (behaviour === 'fails-later') setImmediate(() => lifecycle.fail(new Error('consumer died')))

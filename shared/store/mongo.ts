@@ -2,10 +2,13 @@
 import type { Db } from 'mongodb'
 import { MongoClient } from 'mongodb'
 import type { Service } from '../contracts/events.ts'
+import type { Credentials } from '../process/transport-security.ts'
 
 export interface StoreConfig {
   /** mongodb:// or mongodb+srv:// */
   readonly mongodbUrl: string
+  /** Where they are not in the URL, which is shown more often than it should be. */
+  readonly credentials?: Credentials | undefined
   /** Before the database names, so that several systems can share a server. */
   readonly databasePrefix: string
 }
@@ -18,11 +21,15 @@ export interface StoreConnection {
   close(): Promise<void>
 }
 
-/** @throws MongoServerSelectionError when no server answers within 10 s */
-export async function connectStore({ mongodbUrl, databasePrefix }: StoreConfig): Promise<StoreConnection> {
+/** @throws MongoServerSelectionError when no server answers within 10 s, or none that is trusted */
+export async function connectStore(config: StoreConfig): Promise<StoreConnection> {
+  const { mongodbUrl, databasePrefix, credentials } = config
   const client = new MongoClient(mongodbUrl, {
     serverSelectionTimeoutMS: 10_000,
     ignoreUndefined: true,
+    ...(credentials && {
+      auth: { username: credentials.username, password: credentials.password.reveal() },
+    }),
   })
   await client.connect()
   return {

@@ -11,11 +11,17 @@ const gauge = metrics.getMeter('sagascope').createObservableGauge('kafka.consume
 /** A broker that is away must not keep the other metrics from being exported. */
 const deadlineMillis = 500
 
-/** Observes the partitions that this member of the group has; where the broker is away there is a gap. */
+/**
+ * Observes the partitions that this member of the group has; where the broker is away there is a gap. It is asked
+ * again only when it has answered, or questions would pile up for as long as it is silent.
+ */
 export function observeLag(groupId: string, lag: () => Promise<readonly PartitionLag[]>): void {
+  let asked: Promise<readonly PartitionLag[]> | undefined
   gauge.addCallback(async (result) => {
-    const answered = lag().catch(() => [])
-    const inTime = await Promise.race([answered, delay(deadlineMillis, [], { ref: false })])
+    asked ??= lag()
+      .catch(() => [])
+      .finally(() => (asked = undefined))
+    const inTime = await Promise.race([asked, delay(deadlineMillis, [], { ref: false })])
     for (const { topic, partition, messages } of inTime) {
       result.observe(messages, {
         'messaging.consumer.group.name': groupId,

@@ -1,4 +1,7 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
+import { propagation, SpanStatusCode } from '@opentelemetry/api'
+import { createPropagator } from '../../telemetry/propagation.ts'
+import { recordSpans } from '../../telemetry/recorded-spans.ts'
 import { PoisonMessage } from '../cloud-events.ts'
 import { handlingOf, incoming } from '../handling-for-tests.ts'
 import type { Handler } from '../handler.ts'
@@ -35,7 +38,10 @@ describe('the dead-letter topic', () => {
     const { letters, send } = mailbox()
     const message = incoming({ value: Buffer.from([0xff, 0x00, 0x7b]) })
     const handler = failingWith(new PoisonMessage('not_json', 'the value of 3 bytes is not JSON'))
-    equal(await deadLettered('sagascope-users', send)(handler)(handlingOf(message).handling), 'dead-lettered')
+    const now = () => new Date('2026-11-23T12:00:01Z')
+    const { handling } = handlingOf(message)
+    handling.attempts.made = 5
+    equal(await deadLettered('sagascope-users', send, now)(handler)(handling), 'dead-lettered')
     deepEqual(letters, [
       {
         topic: 'dead-letters',
@@ -43,15 +49,90 @@ describe('the dead-letter topic', () => {
         value: message.value,
         headers: {
           ...message.headers,
+          'dead-letter-id': 'sagascope-users/orders/3/42',
           'dead-letter-origin-topic': 'orders',
           'dead-letter-origin-partition': '3',
           'dead-letter-origin-offset': '42',
           'dead-letter-consumer-group': 'sagascope-users',
           'dead-letter-error-code': 'not_json',
           'dead-letter-error-message': 'the value of 3 bytes is not JSON',
+          'dead-letter-attempts': '5',
+          'dead-letter-failed-at': '2026-11-23T12:00:01.000Z',
         },
       },
     ])
+  })
+
+  it('is told the span in which the message failed, which says why, and the one that sent it', async () => {
+    const spans = recordSpans()
+    propagation.setGlobalPropagator(createPropagator())
+    try {
+      const { letters, send } = mailbox()
+      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+      const message = incoming({ headers: { ...incoming().headers, traceparent } })
+      const handler = failingWith(new Error('some fault'))
+      const consumer = await spans.tracer.startActiveSpan('process orders', async (span) => {
+        await deadLettered('sagascope-users', send)(handler)(handlingOf(message).handling)
+        span.end()
+        return span.spanContext()
+      })
+      const headers = letters[0]?.headers ?? {}
+      equal(headers['dead-letter-traceparent'], `00-${consumer.traceId}-${consumer.spanId}-01`)
+      equal(headers['dead-letter-origin-traceparent'], traceparent)
+      const [span] = spans.exporter.getFinishedSpans()
+      equal(span?.status.code, SpanStatusCode.ERROR)
+      deepEqual(
+        span.events.map(({ name, attributes }) => [name, attributes?.['exception.message']]),
+        [['exception', 'some fault']],
+      )
+    } finally {
+      propagation.disable()
+      spans.stop()
+    }
+  })
+
+  it('gets the same id when the same message fails once more, and another from another group', async () => {
+    const { letters, send } = mailbox()
+    for (const group of ['sagascope-users', 'sagascope-users', 'sagascope-orders']) {
+      await deadLettered(group, send)(failingWith(new Error()))(handlingOf().handling)
+    }
+    deepEqual(
+      letters.map(({ headers }) => headers['dead-letter-id']),
+      ['sagascope-users/orders/3/42', 'sagascope-users/orders/3/42', 'sagascope-orders/orders/3/42'],
+    )
+  })
+
+  it('gets nothing of what the message says of itself as a dead letter: it is none yet', async () => {
+    const { letters, send } = mailbox()
+    const message = incoming({
+      headers: {
+        'dead-letter-redriven-at': '2026-11-23T12:00:00Z',
+        'dead-letter-traceparent': 'x',
+        'x-own': '1',
+      },
+    })
+    await deadLettered('sagascope-users', send)(failingWith(new Error()))(handlingOf(message).handling)
+    const headers = letters[0]?.headers ?? {}
+    ok(!('dead-letter-redriven-at' in headers) && !('dead-letter-traceparent' in headers))
+    equal(headers['x-own'], '1')
+  })
+
+  it('gets of a message that is too large for it only where it lies', async () => {
+    const { letters, send } = mailbox()
+    const limited: SendDeadLetter = (letter) =>
+      letter.value === null
+        ? send(letter)
+        : Promise.reject(Object.assign(new Error('too large'), { type: 'MESSAGE_TOO_LARGE' }))
+    const message = incoming({ headers: { ...incoming().headers, 'x-large': 'x'.repeat(10_000) } })
+    equal(
+      await deadLettered('sagascope-users', limited)(failingWith(new Error()))(handlingOf(message).handling),
+      'dead-lettered',
+    )
+    const [letter] = letters
+    equal(letter?.headers['dead-letter-left-at-origin'], String(message.value?.length))
+    equal(letter.headers['dead-letter-origin-offset'], '42')
+    ok(!('x-large' in letter.headers))
+    equal(letter.headers.ce_id, message.headers.ce_id)
   })
 
   it('gets a tombstone without a key as one', async () => {
@@ -78,8 +159,8 @@ describe('the dead-letter topic', () => {
     const { handling, lines } = handlingOf(incoming({ value: Buffer.from('ada@people.example') }))
     await deadLettered('sagascope-users', send)(failingWith(new Error('some fault')))(handling)
     deepEqual(
-      lines.map((line) => line['event.name']),
-      ['message.dead_lettered'],
+      lines.map((line) => [line['event.name'], line['dead_letter.id'], line.attempts]),
+      [['message.dead_lettered', 'sagascope-users/orders/3/42', 1]],
     )
     ok(!JSON.stringify(lines).includes('people.example'))
   })

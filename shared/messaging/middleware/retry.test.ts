@@ -2,8 +2,9 @@ import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { eventually } from '../../../infra/verify/eventually.ts'
 import { handlingOf, incoming } from '../handling-for-tests.ts'
 import type { Handler } from '../handler.ts'
+import { defaultTimings } from '../timings.ts'
 import type { RetryPolicy } from './retry.ts'
-import { retried } from './retry.ts'
+import { defaultRetryPolicy, retried } from './retry.ts'
 
 const policy: RetryPolicy = { firstDelayMillis: 1, longestDelayMillis: 2, attempts: 3 }
 
@@ -47,6 +48,13 @@ describe('a message that could not be handled', () => {
     equal(attempts(), 3)
   })
 
+  it('says how often it was tried, for whoever writes its dead letter', async () => {
+    const { handler } = failing(Infinity, new Error('some fault'))
+    const { handling } = handlingOf()
+    await rejects(retried(policy)(handler)(handling), /some fault/)
+    equal(handling.attempts.made, 3)
+  })
+
   it('fails at once when the error says that it will never pass', async () => {
     const { handler, attempts } = failing(10, saying(false))
     await rejects(retried(policy)(handler)(handlingOf().handling), /retriable: false/)
@@ -57,6 +65,20 @@ describe('a message that could not be handled', () => {
     const { handler, attempts } = failing(20, saying(true))
     equal(await retried(policy)(handler)(handlingOf().handling), 'answered')
     equal(attempts(), 21)
+  })
+
+  it('has the whole budget for its own failures, however long it has waited for a server before', async () => {
+    let attempts = 0
+    const handler: Handler = () => {
+      attempts += 1
+      return Promise.reject(attempts <= 10 ? saying(true) : new Error('some fault'))
+    }
+    await rejects(retried(policy)(handler)(handlingOf().handling), /some fault/)
+    equal(attempts, 10 + policy.attempts)
+  })
+
+  it('never pauses for more than half a session', () => {
+    ok(defaultRetryPolicy.longestDelayMillis <= defaultTimings.sessionTimeoutMillis / 2)
   })
 
   it('sends a heartbeat between two tries, so that the broker waits with it', async () => {

@@ -2,10 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isRetriable } from '../failure.ts'
 import type { Middleware } from '../handler.ts'
 
+/**
+ * How often and how fast a message is tried. Its budget is a number of failures, not a time: what is slow to fail is
+ * bounded elsewhere (shared/messaging/timings.ts), and what fails fast should not get more tries for it.
+ */
 export interface RetryPolicy {
+  /** The first pause is at most this, and each after it at most twice the one before. */
   readonly firstDelayMillis: number
+  /** No pause is longer; well below a session, so that who waits in one learns early that it is not his any more. */
   readonly longestDelayMillis: number
-  /** Attempts at what may be our own fault. What waits for a server to come back is tried until it does. */
+  /** Failures of unknown kind that a message may have; they may be its own fault. Those of servers do not count. */
   readonly attempts: number
 }
 
@@ -16,19 +22,26 @@ export const defaultRetryPolicy: RetryPolicy = {
 }
 
 /**
- * Tries again, with exponential backoff and full jitter. An error that says `retriable: false` passes at
- * once; one that says `true` (a server is away) is retried for as long as it takes, because the next message
- * would meet the same; any other passes after a few attempts.
+ * Tries again, with exponential backoff and full jitter
+ * (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). What is done with a failure goes by
+ * what it says of itself:
+ *
+ * - `retriable: false` (a poison message): passes at once.
+ * - `retriable: true` (a server is away, the group has moved on): tried for as long as it takes, because the next
+ *   message would meet the same. The consumer keeps the partition meanwhile, and each try is a sign of life.
+ * - neither: passes once the budget is spent.
  */
 export const retried = (policy: RetryPolicy = defaultRetryPolicy): Middleware => {
   return (next) => async (handling) => {
+    let failures = 0
     for (let attempt = 1; ; attempt++) {
+      handling.attempts.made = attempt
       try {
         return await next(handling)
       } catch (error) {
         const retriable = isRetriable(error)
         if (retriable === false || handling.signal.aborted) throw error
-        if (retriable === undefined && attempt >= policy.attempts) throw error
+        if (retriable === undefined && ++failures >= policy.attempts) throw error
         handling.log.warn({ 'event.name': 'message.retried', err: error, attempt }, 'trying again')
         const ceiling = Math.min(policy.longestDelayMillis, policy.firstDelayMillis * 2 ** (attempt - 1))
         await delay(Math.random() * ceiling, undefined, { signal: handling.signal })

@@ -5,7 +5,11 @@ import { storeForTests } from '../../infra/verify/store-for-tests.ts'
 import { paymentTokens } from '../../shared/contracts/payment-tokens.ts'
 import type { StoreConnection } from '../../shared/store/mongo.ts'
 import type { LedgerEntry } from './fake-payment-network.ts'
-import { FakePaymentNetwork, PaymentNetworkUnavailable } from './fake-payment-network.ts'
+import {
+  FakePaymentNetwork,
+  PaymentNetworkUnavailable,
+  UnreadableNetworkAnswer,
+} from './fake-payment-network.ts'
 
 const total = { amount: 2_500, currency: 'EUR' } as const
 
@@ -103,7 +107,7 @@ describe('the payment network, on the real store', function () {
   })
 
   describe('does what the table of tokens says', () => {
-    for (const [token, { declines, failures = 0, what }] of Object.entries(paymentTokens)) {
+    for (const [token, { declines, failures = 0, breaks, what }] of Object.entries(paymentTokens)) {
       it(`${token} ${what}`, async () => {
         const checkoutId = randomUUID()
         const capture = () => network.capture(checkoutId, token, total)
@@ -112,6 +116,12 @@ describe('the payment network, on the real store', function () {
             ok(error instanceof PaymentNetworkUnavailable)
             return error.retriable
           })
+        }
+        if (breaks) {
+          await rejects(capture(), UnreadableNetworkAnswer)
+          await rejects(capture(), UnreadableNetworkAnswer)
+          deepEqual(await network.cancel(checkoutId), { kind: 'barred' })
+          return
         }
         deepEqual(
           await capture(),

@@ -12,6 +12,7 @@ import type { Collection, Db } from 'mongodb'
 import type { Money, Reason } from '../../shared/contracts/events.ts'
 import type { PaymentToken } from '../../shared/contracts/payment-tokens.ts'
 import { findPaymentToken } from '../../shared/contracts/payment-tokens.ts'
+import { failpoint } from '../../shared/process/failpoints.ts'
 import { isDuplicateKey } from '../../shared/store/duplicate-key.ts'
 import type { NetworkAnswer } from './decider.ts'
 
@@ -40,6 +41,15 @@ export class PaymentNetworkUnavailable extends Error {
   }
 }
 
+/** The network answered, and not as agreed. Nobody can say whether asking again helps. */
+export class UnreadableNetworkAnswer extends Error {
+  readonly code = 'unreadable_network_answer'
+  constructor() {
+    super('the payment network answered what cannot be read')
+    this.name = 'UnreadableNetworkAnswer'
+  }
+}
+
 const unknownToken: Omit<PaymentToken, 'what'> = { declines: 'unknown_token' }
 
 const tracer = trace.getTracer('sagascope')
@@ -55,8 +65,9 @@ export class FakePaymentNetwork {
   /** Captures once; asked again it gives the answer that it gave first. */
   capture(checkoutId: string, token: string, total: Money): Promise<NetworkAnswer> {
     return asClient('capture', async () => {
-      const { declines, delayMillis, failures = 0 } = findPaymentToken(token) ?? unknownToken
+      const { declines, delayMillis, failures = 0, breaks } = findPaymentToken(token) ?? unknownToken
       if (delayMillis !== undefined) await delay(delayMillis)
+      if (breaks) throw new UnreadableNetworkAnswer()
       if (failures > 0) {
         const earlier = await this.#first(checkoutId)
         if (earlier) return toAnswer(earlier)
@@ -76,6 +87,7 @@ export class FakePaymentNetwork {
     return asClient('cancel', async () => {
       const first = await this.#enterFirst({ checkoutId, kind: 'barred' })
       if (first.kind !== 'captured') return toAnswer(first)
+      failpoint('refund-due')
       const refund = { ...first, _id: `${checkoutId}@2`, kind: 'refunded', at: new Date() } as const
       await this.#insert(refund)
       return toAnswer(refund)

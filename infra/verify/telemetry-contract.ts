@@ -9,7 +9,7 @@ import { services, topicOf } from '../../shared/contracts/events.ts'
 import { consumedBy, producedBy } from '../../shared/contracts/flow.ts'
 import type { TraceSpan } from './jaeger.ts'
 
-type ServiceName = Service | 'gateway'
+type ServiceName = Service | 'gateway' | 'dead-letters'
 
 export interface SpanRow {
   readonly service: ServiceName
@@ -103,6 +103,27 @@ export const spanContract: readonly SpanRow[] = [
   ...databaseSpans('orders', ['find commits', 'insert commits']),
   ...databaseSpans('payments', ['find commits', 'insert commits', 'find ledger', 'insert ledger']),
   ...databaseSpans('checkout', ['find commits', 'insert commits', 'insert deadlines']),
+]
+
+/**
+ * The spans that a message leaves besides, when it is dead-lettered and redriven: here one of topic `orders` that
+ * payments could not handle. Held by producers/dead-letters/dead-letters.live.test.ts.
+ */
+export const redriveContract: readonly SpanRow[] = [
+  { service: 'payments', kind: 'producer', name: 'send dead-letters', attributes: messaging },
+  {
+    service: 'dead-letters',
+    kind: 'internal',
+    name: 'redrive dead letter',
+    attributes: [
+      'dead_letter.id',
+      'messaging.destination.name',
+      'messaging.consumer.group.name',
+      'error.type',
+    ],
+  },
+  { service: 'dead-letters', kind: 'producer', name: 'send orders', attributes: messaging },
+  { service: 'dead-letters', kind: 'producer', name: 'send dead-letters', attributes: messaging },
 ]
 
 export interface MetricRow {

@@ -8,6 +8,8 @@ export interface PaymentToken {
   readonly delayMillis?: number
   /** How often the network fails before it answers. */
   readonly failures?: number
+  /** The network answers what nobody can read, every time. */
+  readonly breaks?: true
   /** For people: what becomes of a payment with this token. */
   readonly what: string
 }
@@ -21,6 +23,10 @@ export const paymentTokens: Readonly<Record<string, PaymentToken>> = {
   tok_expired: { declines: 'expired_card', what: 'is declined: expired_card' },
   tok_slow: { delayMillis: 2_000, what: 'is captured after 2 s' },
   tok_flaky: { failures: 2, what: 'fails twice with a network error, then is captured' },
+  tok_broken: {
+    breaks: true,
+    what: 'is never answered in a way that can be read: dead-lettered, and taken back at the deadline',
+  },
 }
 
 export const findPaymentToken = (token: string): PaymentToken | undefined =>

@@ -1,0 +1,16 @@
+import type { KafkaConnection } from '../../shared/messaging/kafka.ts'
+import { deadLetterTopic } from '../../shared/messaging/middleware/dead-letter.ts'
+import { offsetRanges, readRanges } from '../../shared/messaging/read-topic.ts'
+import type { DeadLetters } from './dead-letter.ts'
+import { DeadLetterCollection } from './dead-letter.ts'
+
+/**
+ * Everything that lies on the dead-letter topic.
+ * @param sinceMillis milliseconds since the epoch: only what was sent then or later
+ */
+export async function readDeadLetters(kafka: KafkaConnection, sinceMillis?: number): Promise<DeadLetters> {
+  const collection = new DeadLetterCollection()
+  const ranges = await offsetRanges(kafka, deadLetterTopic, sinceMillis)
+  await readRanges(kafka, deadLetterTopic, ranges, (message) => collection.add(message))
+  return collection.read()
+}

@@ -3,6 +3,7 @@ import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from '@openteleme
 import { fold } from '../../shared/contracts/decider.ts'
 import type { ServiceLogic } from '../../shared/kernel/answer.ts'
 import { answer } from '../../shared/kernel/answer.ts'
+import { failpoint } from '../../shared/process/failpoints.ts'
 import { withSagaId } from '../../shared/telemetry/saga-id.ts'
 import type { ServiceTools } from '../service.ts'
 import type { CheckoutEvent, CheckoutInput, CheckoutState } from './decider.ts'
@@ -28,6 +29,7 @@ export function startExpiring(
     await context.with(trace.setSpan(origin, span), () =>
       withSagaId(checkoutId, async () => {
         try {
+          failpoint('deadline-due')
           const causedBy = `deadline/${checkoutId}`
           const answered = await answer(store, logic, {
             checkoutId,
@@ -35,6 +37,7 @@ export function startExpiring(
             event: { type: 'DeadlinePassed' },
           })
           if (answered) {
+            failpoint('expiry-committed')
             log.warn({ 'event.name': 'checkout.expired', 'saga.id': checkoutId }, 'checkout expired')
             await publish(answered.commit)
           }
@@ -66,6 +69,7 @@ export function startExpiring(
       if (await isOpen(deadline._id)) await expire(deadline)
       dealtWith.push(deadline._id)
     }
+    failpoint('expiry-dealt-with')
     if (dealtWith.length > 0) await deadlines.clear(dealtWith)
     return lookMillis
   }

@@ -1,4 +1,5 @@
 import { activeTraceHeaders } from '../../shared/kernel/answer.ts'
+import { failpoint } from '../../shared/process/failpoints.ts'
 import { runService } from '../service.ts'
 import type { CheckoutInput, CheckoutState } from './decider.ts'
 import { checkout } from './decider.ts'
@@ -13,6 +14,7 @@ await runService('checkout', async (tools) => {
     consult: async ({ checkoutId, event }: CheckoutInput, state: CheckoutState): Promise<undefined> => {
       if (event.type !== 'CheckoutRequested' || state.status !== 'open') return
       await deadlines.set(checkoutId, new Date(event.data.deadline), activeTraceHeaders())
+      failpoint('deadline-entered')
     },
   }
   startExpiring(tools, logic, deadlines)

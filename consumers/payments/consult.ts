@@ -1,6 +1,7 @@
 /** What payments asks the outside world before it decides: the payment network. */
 import type { Input } from '../../shared/contracts/decider.ts'
 import type { Consumed } from '../../shared/contracts/flow.ts'
+import { failpoint } from '../../shared/process/failpoints.ts'
 import type { NetworkAnswer, PaymentsState } from './decider.ts'
 import type { FakePaymentNetwork } from './fake-payment-network.ts'
 
@@ -11,12 +12,20 @@ export const consultNetwork =
     state: PaymentsState,
   ): Promise<NetworkAnswer> => {
     switch (event.type) {
-      case 'OrderPlaced':
+      case 'OrderPlaced': {
         if (state.status !== 'unknown') return undefined
-        return network.capture(checkoutId, event.data.payment.token, event.data.total)
-      case 'CheckoutExpired':
+        failpoint('capture-asked')
+        const answer = await network.capture(checkoutId, event.data.payment.token, event.data.total)
+        failpoint('capture-answered')
+        return answer
+      }
+      case 'CheckoutExpired': {
         if (state.status === 'declined' || state.status === 'refunded') return undefined
-        return network.cancel(checkoutId)
+        failpoint('cancel-asked')
+        const answer = await network.cancel(checkoutId)
+        failpoint('cancel-answered')
+        return answer
+      }
       default:
         return event satisfies never
     }

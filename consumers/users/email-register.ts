@@ -13,6 +13,7 @@
  */
 import type { Collection, Db } from 'mongodb'
 import { isDuplicateKey } from '../../shared/store/duplicate-key.ts'
+import { failpoint } from '../../shared/process/failpoints.ts'
 import type { Claimed, Released } from './decider.ts'
 import { keyOfEmail, keyOfUser, userIdOf } from './user-id.ts'
 
@@ -65,6 +66,7 @@ export class EmailRegister {
    * @returns the user, and whether another checkout relied on it before; `released` when the claim was barred
    */
   async claim(checkoutId: string, { email, name }: Person): Promise<Claimed | Released> {
+    failpoint('claim-asked')
     const key = keyOfEmail(email)
     const entry = await this.#enter(key, claimOf(checkoutId), (version, last) =>
       last && last.claims > 0
@@ -72,6 +74,7 @@ export class EmailRegister {
         : { userId: userIdOf(key, version), claims: 1, email, name },
     )
     if (entry.userId === null) return nothingToRelease
+    failpoint('claim-entered')
     return { kind: 'claimed', userId: entry.userId, existing: entry.claims > 1 }
   }
 
@@ -82,11 +85,14 @@ export class EmailRegister {
    * @throws NotInTheRegister when nobody relies on the user
    */
   async release(checkoutId: string, userId?: string): Promise<Released> {
+    failpoint('release-asked')
     const claimed = userId ?? (await this.#barClaim(checkoutId))
     if (claimed === null) return nothingToRelease
+    if (userId === undefined) failpoint('bar-refused')
     const entry = await this.#enter(keyOfUser(claimed), releaseOf(checkoutId), (_version, last) =>
       last?.userId === claimed && last.claims > 0 ? { userId: claimed, claims: last.claims - 1 } : undefined,
     )
+    failpoint('release-entered')
     return { kind: 'released', userId: claimed, lastClaim: entry.claims === 0 }
   }
 
@@ -94,7 +100,10 @@ export class EmailRegister {
   async #barClaim(checkoutId: string): Promise<string | null> {
     const receipt = claimOf(checkoutId)
     const bar = { _id: `barred/${checkoutId}`, version: 1, receipt, userId: null, claims: 0, at: new Date() }
-    if (await this.#insert(bar)) return null
+    if (await this.#insert(bar)) {
+      failpoint('bar-entered')
+      return null
+    }
     return (await this.#entered(receipt)).userId
   }
 

@@ -45,6 +45,23 @@ describe('a child process', () => {
     match(await child.ended, /SIGKILL/)
   })
 
+  it('does nothing while it is frozen, and goes on when it is thawed', async () => {
+    const counter = join(directory, 'counter')
+    const child = shell(`while :; do echo x >> ${counter}; sleep 0.01; done`)
+    const count = () => (existsSync(counter) ? readFileSync(counter, 'utf8').length : 0)
+    await until(() => count() > 0)
+    child.freeze()
+    await until(() => stateOf(child.pid) === 'T')
+    const frozenAt = count()
+    await delay(100)
+    equal(count(), frozenAt)
+    child.thaw()
+    await until(() => count() > frozenAt)
+    child.freeze()
+    await child.stop(5_000)
+    match(await child.ended, /SIGTERM/)
+  })
+
   it('dies with its runner, even when that is killed', async function () {
     if (process.platform !== 'linux' || findOnPath('setpriv') === undefined) this.skip()
     const pidFile = join(directory, 'orphan')
@@ -83,6 +100,11 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 function lives(pid: number): boolean {
-  const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' })
-  return stdout !== '' && !stdout.startsWith('Z') // a zombie is dead, and only not buried yet
+  const state = stateOf(pid)
+  return state !== '' && state !== 'Z' // a zombie is dead, and only not buried yet
+}
+
+/** One letter, as in ps(1); empty when there is no such process. */
+function stateOf(pid: number): string {
+  return spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.slice(0, 1)
 }

@@ -25,6 +25,10 @@ export interface ChildProcess {
   stop(deadlineMillis: number): Promise<void>
   /** Ends the whole process group at once, as a crash would. */
   kill(): Promise<void>
+  /** Stops the whole process group where it is, by SIGSTOP: it keeps its ports and connections and answers nothing. */
+  freeze(): void
+  /** Lets what is frozen go on. */
+  thaw(): void
 }
 
 // Every group that may still have a member. On exit, however it comes about, they are killed: no server
@@ -61,7 +65,8 @@ export function startProcess(options: Command): ChildProcess {
   })
   const group = child.pid
   if (group === undefined) {
-    return { pid: -1, ended, running: false, stop: async () => {}, kill: async () => {} }
+    const nothing = async () => {}
+    return { pid: -1, ended, running: false, stop: nothing, kill: nothing, freeze() {}, thaw() {} }
   }
 
   livingGroups.add(group)
@@ -69,11 +74,15 @@ export function startProcess(options: Command): ChildProcess {
     // Once the group was seen to be gone its number may belong to somebody else.
     if (!livingGroups.has(group)) return
     signalGroup(group, signal)
+    signalGroup(group, 'SIGCONT') // what is frozen takes no other signal than SIGKILL
     await groupEnds(group, deadlineMillis)
     signalGroup(group, 'SIGKILL')
     await groupEnds(group, buryMillis)
     await ended
     livingGroups.delete(group)
+  }
+  const signalLiving = (signal: NodeJS.Signals) => {
+    if (livingGroups.has(group)) signalGroup(group, signal)
   }
   return {
     pid: group,
@@ -83,6 +92,8 @@ export function startProcess(options: Command): ChildProcess {
     },
     stop: (deadlineMillis) => stop('SIGTERM', deadlineMillis),
     kill: () => stop('SIGKILL', 0),
+    freeze: () => signalLiving('SIGSTOP'),
+    thaw: () => signalLiving('SIGCONT'),
   }
 }
 

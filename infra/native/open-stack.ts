@@ -14,11 +14,11 @@ import { javaRuntime, requireTools } from './required-tools.ts'
 import { createRunDirectory, type RunDirectory } from './run-directory.ts'
 import { createServer, type Server, type ServerDefinition } from './server.ts'
 import { serverNames, type ServerName } from './server-names.ts'
-import { collector } from './servers/collector.ts'
+import { collector, type CollectorOptions } from './servers/collector.ts'
 import { elasticsearch } from './servers/elasticsearch.ts'
 import { jaeger } from './servers/jaeger.ts'
 import { kafka, type KafkaOptions } from './servers/kafka.ts'
-import { mongodb } from './servers/mongodb.ts'
+import { mongodb, type MongodbOptions } from './servers/mongodb.ts'
 import { prometheus } from './servers/prometheus.ts'
 
 export interface StackOptions {
@@ -27,7 +27,9 @@ export interface StackOptions {
   only?: readonly ServerName[]
   /** Ports that others will open later, checked now together with the servers' own. */
   alsoReserve?: readonly PortName[]
-  kafka?: Pick<KafkaOptions, 'listeners' | 'properties'>
+  kafka?: Pick<KafkaOptions, 'listeners' | 'access' | 'properties'>
+  mongodb?: Pick<MongodbOptions, 'access'>
+  collector?: Pick<CollectorOptions, 'overlays' | 'environment'>
 }
 
 export interface Stack {
@@ -73,7 +75,8 @@ export async function openStack(options: StackOptions): Promise<Stack> {
   const cache = cacheDirectory(process.env)
   const cacheOf = (name: ServerName) =>
     name === 'elasticsearch' && isRoot() ? publicCacheDirectory(cache) : cache
-  const mongod = findOnPath('mongod')
+  // A mongod gets its users over a port that lets nobody else in yet: more than a local run needs.
+  const mongod = options.mongodb?.access ? undefined : findOnPath('mongod')
   const toInstall = names.filter((name) => !(name === 'mongodb' && mongod !== undefined))
 
   await requireTools(toInstall.map((name) => ({ recipe: recipes[name], cache: cacheOf(name) })))
@@ -86,7 +89,7 @@ export async function openStack(options: StackOptions): Promise<Stack> {
     javaHome,
     mongod,
     run,
-    kafka: options.kafka ?? {},
+    options,
   }
   const stopping = new AbortController()
   const failure = Promise.withResolvers<Error>()
@@ -182,20 +185,21 @@ interface Place {
   javaHome: string
   mongod: string | undefined
   run: RunDirectory
-  kafka: Pick<KafkaOptions, 'listeners' | 'properties'>
+  options: Pick<StackOptions, 'kafka' | 'mongodb' | 'collector'>
 }
 
 function define(name: ServerName, installation: string, place: Place): ServerDefinition {
   const options = { ...place, installation }
+  const chosen = place.options
   switch (name) {
     case 'kafka':
-      return kafka({ ...options, ...place.kafka })
+      return kafka({ ...options, ...chosen.kafka })
     case 'mongodb':
-      return mongodb(options)
+      return mongodb({ ...options, ...chosen.mongodb })
     case 'elasticsearch':
       return elasticsearch(options)
     case 'collector':
-      return collector(options)
+      return collector({ ...options, ...chosen.collector })
     case 'jaeger':
       return jaeger(options)
     case 'prometheus':

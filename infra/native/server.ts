@@ -12,6 +12,10 @@ export interface Server {
   down(): Promise<void>
   /** Ends it as a crash would. Data and port stay. */
   kill(): Promise<void>
+  /** Stops it where it is, by SIGSTOP: its port still takes connections, and nothing is answered. */
+  freeze(): void
+  /** Lets it go on. */
+  thaw(): void
   /** Whether it answers right now. Never rejects. */
   healthy(): Promise<boolean>
 }
@@ -111,5 +115,7 @@ export function createServer(
     async kill() {
       await take()?.kill()
     },
+    freeze: () => child?.freeze(),
+    thaw: () => child?.thaw(),
   }
 }

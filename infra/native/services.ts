@@ -1,6 +1,7 @@
 /** The services as resources: each a process of its own, started as anybody would start it. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Command } from './child-process.ts'
 import type { Stack } from './open-stack.ts'
 import { pickHealthPorts } from './ports.ts'
 import { createServer, type Server } from './server.ts'
@@ -17,6 +18,11 @@ export interface Services {
   up(name: ServiceName): Promise<void>
   /** Resolves, never rejects, with the first service that ended by itself. */
   readonly failed: Promise<Error>
+  /**
+   * How one is started, for whoever expects it to die: infra/chaos/service-process.ts.
+   * @param environment of this start, on top of everything else
+   */
+  command(name: ServiceName, environment?: NodeJS.ProcessEnv): Command
   /** Drains and stops them all. */
   down(): Promise<void>
 }
@@ -34,33 +40,45 @@ const promptTelemetry = {
   OTEL_METRIC_EXPORT_TIMEOUT: '900',
 }
 
+export interface ServicesOptions {
+  /** Without it they start in a third of the time; with it unless told otherwise. */
+  readonly telemetry?: boolean
+}
+
 /**
  * Prepares the services to run against a stack; nothing is started before `up`.
  * @param environment on top of what points them at the stack
  */
-export async function prepareServices(stack: Stack, environment: NodeJS.ProcessEnv = {}): Promise<Services> {
+export async function prepareServices(
+  stack: Stack,
+  environment: NodeJS.ProcessEnv = {},
+  { telemetry = true }: ServicesOptions = {},
+): Promise<Services> {
   const healthPorts = await pickHealthPorts(serviceNames)
   const failure = Promise.withResolvers<Error>()
+
+  const commandOf = (name: ServiceName, extra: NodeJS.ProcessEnv = {}): Command => ({
+    command: process.execPath,
+    args: [...(telemetry ? ['--import', './shared/telemetry/register.ts'] : []), mainOf(name)],
+    directory: repository,
+    environment: {
+      ...process.env,
+      ...promptTelemetry,
+      ...serviceEnvironment(stack),
+      GATEWAY_PORT: String(stack.ports.gateway),
+      HEALTH_PORT: String(healthPorts[name]),
+      ...environment,
+      ...extra,
+    },
+    logFile: join(stack.runDirectory, `${name}.log`),
+  })
 
   const define = (name: ServiceName) => {
     const port = name === 'gateway' ? stack.ports.gateway : healthPorts[name]
     return createServer(
       {
         name,
-        command: () => ({
-          command: process.execPath,
-          args: ['--import', './shared/telemetry/register.ts', mainOf(name)],
-          directory: repository,
-          environment: {
-            ...process.env,
-            ...promptTelemetry,
-            ...serviceEnvironment(stack),
-            GATEWAY_PORT: String(stack.ports.gateway),
-            HEALTH_PORT: String(healthPorts[name]),
-            ...environment,
-          },
-          logFile: join(stack.runDirectory, `${name}.log`),
-        }),
+        command: () => commandOf(name),
         isHealthy: async () => {
           const response = await fetch(`http://127.0.0.1:${port}/readyz`, {
             signal: AbortSignal.timeout(2_000),
@@ -85,6 +103,7 @@ export async function prepareServices(stack: Stack, environment: NodeJS.ProcessE
     server,
     up: (name) => server(name).up(),
     failed: failure.promise,
+    command: commandOf,
     async down() {
       await Promise.all([...servers.values()].map((each) => each.down()))
     },

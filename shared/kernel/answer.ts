@@ -8,6 +8,7 @@ import { context, propagation } from '@opentelemetry/api'
 import type { Decider, Input } from '../contracts/decider.ts'
 import { fold } from '../contracts/decider.ts'
 import type { SagaEvent } from '../contracts/events.ts'
+import { failpoint } from '../process/failpoints.ts'
 import type { Commit, EventStore, Stream } from '../store/event-store.ts'
 
 /** A decider, and the one function of a service that touches the outside world before it decides. */
@@ -57,6 +58,7 @@ export async function answer<State, Event extends SagaEvent, Asked, Answer>(
 ): Promise<Answered | undefined> {
   for (let conflicts = 0; conflicts < conflictLimit; conflicts++) {
     const stream = await store.read(checkoutId)
+    failpoint('stream-read')
     if (stream.commits.some((commit) => commit.causedBy === causedBy)) return undefined
     // The stream is this service's own, so what it holds is what its decider made.
     const state = fold(
@@ -64,8 +66,10 @@ export async function answer<State, Event extends SagaEvent, Asked, Answer>(
       stream.events.map((recorded) => recorded.event as Event),
     )
     const reply = await consult({ checkoutId, event, answer: undefined }, state)
+    failpoint('consulted')
     const events = decider.decide({ checkoutId, event, answer: reply }, state)
     if (events.length === 0) return undefined
+    failpoint('decided')
     const result = await store.append({
       checkoutId,
       version: stream.version + 1,

@@ -5,9 +5,8 @@
 import { context } from '@opentelemetry/api'
 import type { Middleware } from 'koa'
 import type { Logger } from '../shared/telemetry/logger.ts'
+import { isProbe } from './probes.ts'
 import type { GatewayContext, RequestState } from './request-state.ts'
-
-const isProbe = (route: unknown): boolean => route === '/healthz' || route === '/readyz'
 
 export const accessLogged = (log: Logger): Middleware<RequestState> => {
   return async (ctx, next) => {

@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { MongoServerSelectionError } from 'mongodb'
+import { Callers } from './callers.ts'
 import type { GatewayUnderTest } from './gateway-under-test.ts'
 import { dependenciesFor, goodRequest, startGateway } from './gateway-under-test.ts'
 import { InMemoryEventStore } from './in-memory-event-store.ts'
@@ -49,10 +50,30 @@ describe('the gateway', () => {
     )
   })
 
-  it('lets nothing be sniffed or cached', async () => {
-    const { headers } = await gateway.get('/catalogue')
-    strictEqual(headers.get('x-content-type-options'), 'nosniff')
-    strictEqual(headers.get('cache-control'), 'no-store')
+  for (const path of ['/catalogue', '/nothing', '/healthz']) {
+    it(`lets a browser do nothing with ${path}, and says nothing of what it is made with`, async () => {
+      const { headers } = await gateway.get(path)
+      const named = (name: string) => headers.get(name)
+      strictEqual(named('x-content-type-options'), 'nosniff')
+      strictEqual(named('cache-control'), 'no-store')
+      strictEqual(named('content-security-policy'), "default-src 'none'; frame-ancestors 'none'")
+      strictEqual(named('referrer-policy'), 'no-referrer')
+      strictEqual(named('x-frame-options'), 'DENY')
+      strictEqual(named('cross-origin-opener-policy'), 'same-origin')
+      strictEqual(named('cross-origin-resource-policy'), 'same-origin')
+      deepStrictEqual([named('server'), named('x-powered-by')], [null, null])
+      strictEqual(named('strict-transport-security'), null)
+      strictEqual(named('access-control-allow-origin'), null)
+    })
+  }
+
+  it('asks for TLS from now on where a trusted proxy says that the caller came by it, and only there', async () => {
+    const header = { 'x-forwarded-proto': 'https' }
+    strictEqual((await gateway.get('/catalogue', header)).headers.get('strict-transport-security'), null)
+    await gateway.close()
+    gateway = await startGateway({ callers: new Callers(['127.0.0.1']) })
+    const { headers } = await gateway.get('/catalogue', header)
+    strictEqual(headers.get('strict-transport-security'), 'max-age=63072000')
   })
 
   it('refuses an address that it does not have', async () => {
@@ -125,15 +146,35 @@ describe('the gateway', () => {
     strictEqual((await gateway.post(goodRequest)).status, 202)
   })
 
-  it('refuses deep nesting as it refuses any unknown field', async () => {
-    await problemOf(
-      await gateway.post(`${'['.repeat(30_000)}${']'.repeat(30_000)}`),
-      422,
-      'validation_failed',
-    )
-    const nested = `${'{"a":'.repeat(8_000)}1${'}'.repeat(8_000)}`
-    await problemOf(await gateway.post(nested), 422, 'validation_failed')
+  for (const [what, body] of [
+    ['deep lists', `${'['.repeat(30_000)}${']'.repeat(30_000)}`],
+    ['deep objects', `${'{"a":'.repeat(8_000)}1${'}'.repeat(8_000)}`],
+    ['17 levels', `${'['.repeat(17)}${']'.repeat(17)}`],
+    ['many values', JSON.stringify(Array.from({ length: 2_000 }, () => 0))],
+    ['many keys', JSON.stringify(Object.fromEntries(Array.from({ length: 2_000 }, (_, key) => [key, 0])))],
+  ] as const) {
+    it(`refuses ${what} before it looks at what they say`, async () => {
+      await problemOf(await gateway.post(body), 400, 'json_too_complex')
+    })
+  }
+
+  it('looks at what is at both limits', async () => {
+    await problemOf(await gateway.post(`${'['.repeat(16)}${']'.repeat(16)}`), 422, 'validation_failed')
+    await problemOf(await gateway.post(Array.from({ length: 1_999 }, () => 0)), 422, 'validation_failed')
   })
+
+  for (const key of ['__proto__', 'constructor', 'prototype']) {
+    it(`refuses the key ${key} by its name, at any depth`, async () => {
+      const json = JSON.stringify(goodRequest)
+      const nested = json.replace('"user":{', `"user":{"${key}":{"isAdmin":true},`)
+      const { errors } = await problemOf(await gateway.post(nested), 422, 'validation_failed')
+      deepStrictEqual(
+        errors?.map(({ pointer }) => pointer),
+        [`/user/${key}`],
+      )
+      strictEqual('isAdmin' in {}, false)
+    })
+  }
 
   it('goes on after a client that leaves in the middle of its body', async () => {
     const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1')

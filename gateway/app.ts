@@ -5,18 +5,25 @@ import Koa from 'koa'
 import type { Logger } from '../shared/telemetry/logger.ts'
 import { accessLogged } from './access-log.ts'
 import { answerWithProblems } from './answer-with-problems.ts'
+import type { Callers } from './callers.ts'
 import { showCatalogue } from './catalogue.ts'
 import type { CheckoutRoutes } from './checkouts.ts'
 import { getCheckout, getCheckoutEvents, postCheckout } from './checkouts.ts'
 import { openApiDocument } from './openapi.ts'
 import type { Readiness } from './probes.ts'
 import { describeProblem, Problem } from './problem.ts'
+import type { RateLimits } from './rate-limit.ts'
+import { rateLimited } from './rate-limit.ts'
 import type { GatewayContext, RequestState } from './request-state.ts'
+import { withSecurityHeaders } from './security-headers.ts'
+import { strictRequest } from './strict-request.ts'
 import { traceResponse } from './trace-response.ts'
 
 export interface GatewayDeps extends CheckoutRoutes {
   readonly log: Logger
   readonly readiness: () => Promise<Readiness>
+  readonly callers: Callers
+  readonly rateLimits: RateLimits
 }
 
 /** Does no I/O: what it needs is given to it, and whoever calls it listens. */
@@ -25,8 +32,11 @@ export function createApp(deps: GatewayDeps): Koa<RequestState> {
   app
     .use(traceResponse)
     .use(accessLogged(deps.log))
-    .use(minimalHeaders(deps.draining))
+    .use(withSecurityHeaders(deps.callers))
+    .use(closeWhileDraining(deps.draining))
     .use(answerWithProblems(deps.log))
+    .use(strictRequest)
+    .use(rateLimited(deps.rateLimits, deps.callers))
     .use(createRouter(deps).routes())
     .use(refuseWhatHasNoRoute)
   // Only what fails while an answer is being sent comes here: a client that left, a stream that broke.
@@ -62,9 +72,8 @@ export function createRouter(deps: GatewayDeps): Router<RequestState> {
     })
 }
 
-const minimalHeaders = (draining: AbortSignal): Middleware<RequestState> => {
+const closeWhileDraining = (draining: AbortSignal): Middleware<RequestState> => {
   return async (ctx, next) => {
-    ctx.set({ 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' })
     await next()
     // A connection that is kept would keep the process from ending.
     if (draining.aborted) ctx.set('Connection', 'close')

@@ -66,6 +66,18 @@ describe('a producer that connects in the background', () => {
     strictEqual(producer.state, 'connected')
   })
 
+  it('refuses at once to have more sends under way than it may hold in memory', async () => {
+    const broker = Promise.withResolvers<undefined>()
+    const connect = () => Promise.resolve({ send: () => broker.promise, disconnect })
+    const producer = new BackgroundProducer({ connect, log, signal, underWayLimit: 2 })
+    await producer.start()
+    const held = [producer.send([message]), producer.send([message])]
+    await rejects(producer.send([message]), { code: 'kafka_unreachable' })
+    broker.resolve(undefined)
+    await Promise.all(held)
+    await producer.send([message])
+  })
+
   it('lets nobody queue behind sends that wait for Kafka', async () => {
     const send = () => new Promise<void>(() => undefined)
     const connect = () => Promise.resolve({ send, disconnect })

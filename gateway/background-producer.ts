@@ -29,8 +29,10 @@ export interface BackgroundProducerOptions {
   /** Aborted when the process drains. */
   readonly signal: AbortSignal
   readonly retryIntervalMillis?: number
-  /** The client retries for most of a minute; what waits this long says that Kafka is away. */
+  /** The client tries for half a minute; what waits this long says that Kafka is away. */
   readonly patienceMillis?: number
+  /** Each send under way is held in memory, by the client too. */
+  readonly underWayLimit?: number
 }
 
 export class BackgroundProducer {
@@ -67,9 +69,12 @@ export class BackgroundProducer {
     return this.#lastFailed || this.#isStuck() ? 'unreachable' : 'connected'
   }
 
-  /** @throws KafkaUnreachable at once when not connected, or when earlier sends have waited too long */
+  /** @throws KafkaUnreachable at once when not connected, or when earlier sends wait too long or are too many */
   readonly send: Send = async (messages: readonly ProducerMessage[]): Promise<void> => {
-    if (!this.#producer || this.#isStuck()) throw new KafkaUnreachable(this.state)
+    const { underWayLimit = 2_000 } = this.#options
+    if (!this.#producer || this.#isStuck() || this.#underWay.size >= underWayLimit) {
+      throw new KafkaUnreachable(this.state)
+    }
     const sending = { beganAt: performance.now() }
     this.#underWay.add(sending)
     try {

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { findProduct } from '../shared/contracts/catalogue.ts'
+import { catalogue, findProduct } from '../shared/contracts/catalogue.ts'
 import { limits, order, orderItem, payment, user } from '../shared/contracts/events.ts'
 import type { FieldError } from './problem.ts'
 import { Problem } from './problem.ts'
@@ -12,11 +12,14 @@ import { Problem } from './problem.ts'
 const item = z.strictObject({
   ...orderItem.shape,
   // Whether it is in stock, or too many are asked for, is for the orders service to say.
-  sku: orderItem.shape.sku.refine((sku) => findProduct(sku) !== undefined),
+  sku: orderItem.shape.sku
+    .refine((sku) => findProduct(sku) !== undefined)
+    .meta({ enum: catalogue.map(({ sku }) => sku) }),
 })
 
 export const checkoutRequest = z.strictObject({
-  user: z.strictObject(user.shape),
+  // The contract trims a name before it measures it, which JSON Schema cannot say otherwise.
+  user: z.strictObject({ ...user.shape, name: user.shape.name.meta({ pattern: '\\S' }) }),
   order: z.strictObject({ ...order.shape, items: z.array(item).min(1).max(limits.itemsPerOrder) }),
   payment: z.strictObject(payment.shape),
 })

@@ -3,9 +3,13 @@ import { SpanKind } from '@opentelemetry/api'
 import type { SagaEvent } from '../shared/contracts/events.ts'
 import type { CheckoutView } from './checkout-view.ts'
 import { acceptedView, checkoutView } from './checkout-view.ts'
+import { BacklogLimit } from './backlog-limit.ts'
 import type { GatewayUnderTest } from './gateway-under-test.ts'
-import { goodRequest, startGateway } from './gateway-under-test.ts'
+import { dependenciesFor, goodRequest, startGateway } from './gateway-under-test.ts'
+import type { IdempotencyKeys } from './idempotency.ts'
+import { InMemoryEventStore } from './in-memory-event-store.ts'
 import type { ProblemDocument } from './problem.ts'
+import { StoreGuard } from './store-guard.ts'
 
 const { order, payment } = goodRequest
 const registered: SagaEvent = {
@@ -99,6 +103,130 @@ describe('POST /checkouts', () => {
   })
 })
 
+describe('POST /checkouts, when there is no room or no store', () => {
+  afterEach(closeOne)
+
+  const problemOf = async (response: Response, code: string): Promise<ProblemDocument> => {
+    strictEqual(response.status, 503)
+    match(response.headers.get('retry-after') ?? '', /^[1-9]\d*$/)
+    const problem = (await response.json()) as ProblemDocument
+    strictEqual(problem.type, `/problems/${code}`)
+    return problem
+  }
+  const impatient = () =>
+    new StoreGuard({
+      timeoutMillis: 30,
+      underWayLimit: 10,
+      ping: () => Promise.resolve(),
+      pingIntervalMillis: 5,
+    })
+  /** Takes what it is given, and does not say so before it is told to. */
+  const freeze = (store: InMemoryEventStore): { thaw: () => void } => {
+    const frozen = Promise.withResolvers<undefined>()
+    const append = store.append.bind(store)
+    store.append = async (commit) => {
+      await frozen.promise
+      return append(commit)
+    }
+    return { thaw: () => frozen.resolve(undefined) }
+  }
+  const key = { 'idempotency-key': 'a-key' }
+
+  it('refuses while the backlog is full, before it touches the store, and accepts again when it is not', async () => {
+    let commits = 10
+    const backlogLimit = new BacklogLimit({ commits: 10, ageMillis: 1_000 }, () => ({
+      commits,
+      oldestAgeMillis: 0,
+    }))
+    gateway = await startGateway({ backlogLimit })
+    await problemOf(await gateway.post(goodRequest, key), 'backlog_full')
+    strictEqual(gateway.stores.checkout.streamCount, 0)
+    commits = 5
+    await accepted(await gateway.post(goodRequest, key))
+  })
+
+  it('still says what is wrong with a request, and where a checkout stands, while the backlog is full', async () => {
+    const backlogLimit = new BacklogLimit({ commits: 10, ageMillis: 1_000 }, () => ({
+      commits: gateway.stores.checkout.streamCount * 10,
+      oldestAgeMillis: 0,
+    }))
+    gateway = await startGateway({ backlogLimit })
+    const { checkoutId } = await accepted(await gateway.post(goodRequest))
+    await problemOf(await gateway.post(goodRequest), 'backlog_full')
+    strictEqual((await gateway.post({})).status, 422)
+    strictEqual((await view(checkoutId)).status, 'requested')
+  })
+
+  it('says in time that it does not know when the store does not answer, and how to find out', async () => {
+    gateway = await startGateway({ storeGuard: impatient() })
+    const { thaw } = freeze(gateway.stores.checkout)
+    const { detail } = await problemOf(await gateway.post(goodRequest, key), 'outcome_unknown')
+    match(detail, /Send it again with the same Idempotency-Key/)
+    const [, named = ''] = /\/checkouts\/([0-9a-f-]{36})/.exec(detail) ?? []
+    thaw()
+    const { checkoutId } = await eventually(async () => {
+      const response = await gateway.post(goodRequest, key)
+      return response.status === 202 ? accepted(response) : undefined
+    })
+    strictEqual(checkoutId, named)
+    strictEqual(gateway.stores.checkout.streamCount, 1)
+  })
+
+  it('publishes what the store took late, although nobody was promised it', async () => {
+    gateway = await startGateway({ storeGuard: impatient() })
+    const { thaw } = freeze(gateway.stores.checkout)
+    await problemOf(await gateway.post(goodRequest), 'outcome_unknown')
+    thaw()
+    await eventually(() => gateway.published[0])
+    strictEqual(gateway.published.length, 1)
+  })
+
+  it('writes nothing for a request that it gave up before it wrote', async () => {
+    const claimed = Promise.withResolvers<undefined>()
+    const { register } = dependenciesFor({} as never)
+    const store = new InMemoryEventStore('checkout')
+    const claim = register.keys.claim.bind(register.keys)
+    const keys: IdempotencyKeys = {
+      claim: async (...args) => {
+        await claimed.promise
+        return claim(...args)
+      },
+    }
+    gateway = await startGateway({ storeGuard: impatient(), register: { ...register, store, keys } })
+    const { detail } = await problemOf(await gateway.post(goodRequest, key), 'store_unavailable')
+    match(detail, /^Nothing was accepted/)
+    claimed.resolve(undefined)
+    await eventually(async () =>
+      (await gateway.get('/checkouts/nobodys')).status === 404 ? true : undefined,
+    )
+    strictEqual(store.streamCount, 0)
+    await accepted(
+      await eventually(async () => {
+        const response = await gateway.post(goodRequest, key)
+        return response.status === 202 ? response : undefined
+      }),
+    )
+    strictEqual(store.streamCount, 1)
+  })
+
+  it('answers at once when it has as much in hand as it may', async () => {
+    const storeGuard = new StoreGuard({
+      timeoutMillis: 5_000,
+      underWayLimit: 1,
+      ping: () => Promise.resolve(),
+    })
+    gateway = await startGateway({ storeGuard })
+    const { thaw } = freeze(gateway.stores.checkout)
+    const first = gateway.post(goodRequest)
+    await eventually(async () => {
+      const response = await gateway.get('/checkouts/nobodys')
+      return response.status === 503 ? problemOf(response, 'overloaded') : undefined
+    })
+    thaw()
+    await accepted(await first)
+  })
+})
+
 describe('POST /checkouts with an Idempotency-Key', () => {
   beforeEach(startOne)
   afterEach(closeOne)
@@ -119,6 +247,17 @@ describe('POST /checkouts with an Idempotency-Key', () => {
     strictEqual(gateway.stores.checkout.streamCount, 1)
     await eventually(() => gateway.published[0])
     strictEqual(gateway.published.length, 1)
+  })
+
+  it('takes a body for the same that has its fields in another order and other blanks between them', async () => {
+    const first = await accepted(await gateway.post(goodRequest, key))
+    const [item] = goodRequest.order.items
+    const reordered = {
+      payment: goodRequest.payment,
+      order: { items: [{ quantity: item?.quantity, sku: item?.sku }] },
+      user: { name: goodRequest.user.name, email: goodRequest.user.email },
+    }
+    deepStrictEqual(await accepted(await gateway.post(JSON.stringify(reordered, null, 4), key)), first)
   })
 
   it('refuses another body under the same key', async () => {

@@ -2,8 +2,10 @@
 import { Readable } from 'node:stream'
 import { isCheckoutId } from '../shared/contracts/checkout-id.ts'
 import { isTerminal } from '../shared/contracts/flow.ts'
+import { failpoint } from '../shared/process/failpoints.ts'
 import { withSagaId } from '../shared/telemetry/saga-id.ts'
 import type { Commit } from '../shared/store/event-store.ts'
+import type { BacklogLimit } from './backlog-limit.ts'
 import type { StreamReader } from './checkout-history.ts'
 import { CheckoutHistory } from './checkout-history.ts'
 import { parseCheckoutRequest } from './checkout-request.ts'
@@ -13,11 +15,13 @@ import { followCheckout } from './follow-checkout.ts'
 import { parseIdempotencyKey } from './idempotency.ts'
 import { readJson } from './json-body.ts'
 import { Problem } from './problem.ts'
-import type { CheckoutRegister } from './request-checkout.ts'
+import type { CheckoutRegister, Written } from './request-checkout.ts'
 import { chooseCheckoutId, writeRequest } from './request-checkout.ts'
 import type { GatewayContext } from './request-state.ts'
 import { nameSaga } from './request-state.ts'
 import { eventStreamMediaType } from './server-sent-events.ts'
+import type { StoreGuard } from './store-guard.ts'
+import { StoreTrouble } from './store-guard.ts'
 
 export interface StreamLimits {
   /** How many event streams may be open at once. */
@@ -39,6 +43,8 @@ export interface CheckoutRoutes {
   readonly register: CheckoutRegister
   /** One for each service. */
   readonly streams: readonly StreamReader[]
+  readonly storeGuard: StoreGuard
+  readonly backlogLimit: BacklogLimit
   /** Counts and publishes a commit; never rejects. */
   readonly publish: (commit: Commit) => Promise<void>
   readonly draining: AbortSignal
@@ -46,40 +52,64 @@ export interface CheckoutRoutes {
 }
 
 const streamsRetryAfterSeconds = 10
+const outcomeRetryAfterSeconds = 5
 
-export const postCheckout = ({ register, publish }: CheckoutRoutes) => {
+export const postCheckout = (routes: CheckoutRoutes) => {
+  const { register, publish, storeGuard, backlogLimit } = routes
   return async (ctx: GatewayContext): Promise<void> => {
     const idempotencyKey = parseIdempotencyKey(ctx.headers['idempotency-key'])
     const request = parseCheckoutRequest(await readJson(ctx.req))
-    const checkoutId = await chooseCheckoutId(register, request, idempotencyKey)
-    nameSaga(ctx.state, checkoutId)
-    await withSagaId(checkoutId, async () => {
-      const { commit, isNew } = await writeRequest(register, checkoutId, request)
-      // Once the answer is out. It promises what is in the store; Kafka hears of it now or from the sweep.
-      if (isNew) setImmediate(() => void publish(commit))
+    failpoint('request-read')
+    backlogLimit.requireRoom()
+
+    let writing: string | undefined
+    const accept = async (signal: AbortSignal): Promise<Written> => {
+      const checkoutId = await chooseCheckoutId(register, request, idempotencyKey)
+      signal.throwIfAborted() // the caller has been told by now that nothing was accepted
+      nameSaga(ctx.state, checkoutId)
+      writing = checkoutId
+      return withSagaId(checkoutId, async () => {
+        const written = await writeRequest(register, checkoutId, request)
+        failpoint('request-committed')
+        // Once the answer is out. It promises what is in the store; Kafka hears of it now or from the sweep.
+        if (written.isNew) {
+          setImmediate(() => {
+            failpoint('request-answered')
+            void publish(written.commit)
+          })
+        }
+        return written
+      })
+    }
+    try {
+      const { commit } = await storeGuard.run(accept)
+      const links = linksOf(commit.checkoutId)
       ctx.status = 202
-      ctx.set('Location', linksOf(checkoutId).self)
+      ctx.set('Location', links.self)
       ctx.body = {
-        checkoutId,
+        checkoutId: commit.checkoutId,
         status: 'requested',
         traceId: traceIdOfCommit(commit),
-        links: linksOf(checkoutId),
+        links,
       }
-    })
+    } catch (error) {
+      if (writing === undefined || !(error instanceof StoreTrouble) || !error.wasAsked) throw error
+      throw outcomeUnknown(writing, error)
+    }
   }
 }
 
-export const getCheckout = ({ streams }: CheckoutRoutes) => {
+export const getCheckout = (routes: CheckoutRoutes) => {
   return async (ctx: GatewayContext): Promise<void> => {
-    ctx.body = (await readCheckout(ctx, streams)).view
+    ctx.body = (await readCheckout(ctx, routes)).view
   }
 }
 
 export const getCheckoutEvents = (routes: CheckoutRoutes) => {
-  const { streams, register, draining, streamLimits: limits = defaultStreamLimits } = routes
+  const { register, draining, streamLimits: limits = defaultStreamLimits } = routes
   let open = 0
   return async (ctx: GatewayContext): Promise<void> => {
-    const { history, view } = await readCheckout(ctx, streams)
+    const { history, view } = await readCheckout(ctx, routes)
     const lastEventId = ctx.get('Last-Event-ID')
     const last = view.steps.find(({ id }) => id === lastEventId)
     if (last && isTerminal(last.type)) {
@@ -112,11 +142,14 @@ interface ReadCheckout {
 }
 
 /** @throws Problem checkout_not_found */
-async function readCheckout(ctx: GatewayContext, streams: readonly StreamReader[]): Promise<ReadCheckout> {
+async function readCheckout(
+  ctx: GatewayContext,
+  { streams, storeGuard }: CheckoutRoutes,
+): Promise<ReadCheckout> {
   const { checkoutId = '' } = ctx.params
   if (!isCheckoutId(checkoutId)) throw checkoutNotFound()
   const history = new CheckoutHistory(streams, checkoutId)
-  await withSagaId(checkoutId, () => history.advance())
+  await withSagaId(checkoutId, () => storeGuard.run(() => history.advance()))
   const view = toView(history)
   if (!view) throw checkoutNotFound()
   nameSaga(ctx.state, checkoutId)
@@ -130,3 +163,11 @@ const tooManyStreams = (limit: number): Problem =>
   new Problem('too_many_streams', `${limit} are open; ask again later, or read the checkout itself.`, {
     headers: { 'Retry-After': streamsRetryAfterSeconds.toString() },
   })
+
+const outcomeUnknown = (checkoutId: string, cause: StoreTrouble): Problem =>
+  new Problem(
+    'outcome_unknown',
+    'The store did not say in time whether it has the request. Send it again with the same Idempotency-Key, which ' +
+      `makes one checkout of both; sent without a key it may have become ${linksOf(checkoutId).self} all the same.`,
+    { cause, headers: { 'Retry-After': outcomeRetryAfterSeconds.toString() } },
+  )

@@ -1,6 +1,6 @@
 /** For tests: the whole gateway over real HTTP on a free port, with in-memory stores and with tracing. */
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import type { RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
 import type { InMemorySpanExporter } from '@opentelemetry/sdk-trace'
@@ -13,7 +13,12 @@ import { createRecordingLogger } from '../shared/telemetry/recording-logger.ts'
 import { recordSpans } from '../shared/telemetry/recorded-spans.ts'
 import type { GatewayDeps } from './app.ts'
 import { createApp } from './app.ts'
+import { BacklogLimit } from './backlog-limit.ts'
+import { Callers } from './callers.ts'
+import type { ServerLimits } from './edge-server.ts'
+import { createEdgeServer, defaultServerLimits } from './edge-server.ts'
 import { InMemoryEventStore, InMemoryIdempotencyKeys } from './in-memory-event-store.ts'
+import { StoreGuard } from './store-guard.ts'
 
 export const goodRequest = {
   user: { email: 'ada@example.com', name: 'Ada Lovelace' },
@@ -36,7 +41,10 @@ export interface GatewayUnderTest {
 }
 
 /** @param overrides what this test wants to behave differently */
-export async function startGateway(overrides: Partial<GatewayDeps> = {}): Promise<GatewayUnderTest> {
+export async function startGateway(
+  overrides: Partial<GatewayDeps> = {},
+  serverLimits: Partial<ServerLimits> = {},
+): Promise<GatewayUnderTest> {
   const recorded = recordSpans()
   const { tracer, exporter: spans } = recorded
   propagation.setGlobalPropagator(createPropagator())
@@ -49,24 +57,25 @@ export async function startGateway(overrides: Partial<GatewayDeps> = {}): Promis
   const published: Commit[] = []
   const { log, lines: logLines } = createRecordingLogger()
   const drain = new AbortController()
-  const app = createApp({
+  const deps = {
     ...dependenciesFor(stores),
-    publish: (commit) => {
+    publish: (commit: Commit) => {
       published.push(commit)
       return Promise.resolve()
     },
     draining: drain.signal,
     log,
     ...overrides,
-  })
-  const handle = app.callback()
-  const server = createServer((request, response) => {
+  }
+  const handle = createApp(deps).callback()
+  const listener: RequestListener = (request, response) => {
     // What the HTTP instrumentation does in a real process.
     const parent = propagation.extract(ROOT_CONTEXT, request.headers)
     const span = tracer.startSpan('server', { kind: SpanKind.SERVER }, parent)
     response.once('close', () => span.end())
     context.with(trace.setSpan(parent, span), () => void handle(request, response))
-  })
+  }
+  const server = createEdgeServer(listener, { ...defaultServerLimits, ...serverLimits }, deps.callers)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -120,6 +129,13 @@ export function dependenciesFor(stores: Readonly<Record<Service, InMemoryEventSt
       deadlineMillis: 60_000,
     },
     streams: services.map((service) => stores[service]),
+    storeGuard: new StoreGuard({ timeoutMillis: 5_000, underWayLimit: 1_000, ping: () => Promise.resolve() }),
+    backlogLimit: new BacklogLimit({ commits: 1_000, ageMillis: 60_000 }, () => ({
+      commits: 0,
+      oldestAgeMillis: 0,
+    })),
+    callers: new Callers([]),
+    rateLimits: { perCaller: 10_000, overall: 10_000 },
     publish: () => Promise.resolve(),
     draining: new AbortController().signal,
     streamLimits: {

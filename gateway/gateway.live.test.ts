@@ -1,12 +1,9 @@
 /** The gateway as a process of its own, against the real store, without Kafka and then with it. */
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
-import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:net'
 import { connect, createServer } from 'node:net'
-import { createInterface } from 'node:readline'
 import type { Stack } from '../infra/native/open-stack.ts'
 import { pickFreePorts } from '../infra/native/ports.ts'
 import { stackForTests } from '../infra/verify/stack-for-tests.ts'
@@ -18,6 +15,8 @@ import { connectStore } from '../shared/store/mongo.ts'
 import { createRecordingLogger } from '../shared/telemetry/recording-logger.ts'
 import { parseCheckoutRequest } from './checkout-request.ts'
 import { acceptedView, checkoutView } from './checkout-view.ts'
+import type { RunningGateway } from './gateway-process.ts'
+import { startGatewayProcess } from './gateway-process.ts'
 import { goodRequest } from './gateway-under-test.ts'
 import { StoredIdempotencyKeys } from './idempotency.ts'
 import { chooseCheckoutId } from './request-checkout.ts'
@@ -182,40 +181,6 @@ describe('the gateway, with the real store and no Kafka', function () {
     deepStrictEqual(await exited, [0, null])
   })
 })
-
-interface RunningGateway {
-  readonly url: string
-  readonly process: ChildProcess
-}
-
-/** Starts the gateway as `npm run` does, on any free port, and waits until it listens. */
-async function startGatewayProcess(environment: Record<string, string>): Promise<RunningGateway> {
-  const main = new URL('main.ts', import.meta.url).pathname
-  const register = new URL('../shared/telemetry/register.ts', import.meta.url).href
-  const child = spawn(process.execPath, ['--import', register, main], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      ...process.env,
-      GATEWAY_PORT: '0',
-      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', // no Collector there: telemetry may be absent
-      OTEL_METRICS_EXPORTER: 'none',
-      OTEL_LOGS_EXPORTER: 'none',
-      ...environment,
-    },
-  })
-  const lines = createInterface(child.stdout)
-  const port = await new Promise<number>((resolve, reject) => {
-    child.once('exit', (code) =>
-      reject(new Error(`the gateway ended with ${String(code)} before it listened`)),
-    )
-    // Read to the end: a pipe that is full would hold the gateway up.
-    lines.on('line', (text) => {
-      const line = JSON.parse(text) as { 'event.name'?: string; port?: number }
-      if (line['event.name'] === 'http.listening' && line.port !== undefined) resolve(line.port)
-    })
-  })
-  return { url: `http://127.0.0.1:${port}`, process: child }
-}
 
 /** Kafka "returns" at a port: what connects to it is passed on to the real broker. */
 async function openDoor(port: number, toPort: number): Promise<Server> {

@@ -4,6 +4,9 @@
  *
  * A key is claimed by one unique insert before anything else is written. A crash right after it leaves a key
  * without a checkout; the next request with that key finds the claim and writes the checkout.
+ *
+ * Keys do not expire: as long as a checkout can be read, its key leads to it. Whoever clears away old checkouts
+ * clears their keys with them, by `at`.
  */
 import { createHash } from 'node:crypto'
 import type { Collection, Db } from 'mongodb'

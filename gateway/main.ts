@@ -1,7 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Outbox } from '../producers/outbox/outbox.ts'
 import { services } from '../shared/contracts/events.ts'
 import { KafkaConnection } from '../shared/messaging/kafka.ts'
@@ -12,15 +10,22 @@ import { connectStore } from '../shared/store/mongo.ts'
 import { count } from '../shared/telemetry/saga-metrics.ts'
 import { createApp } from './app.ts'
 import { BackgroundProducer } from './background-producer.ts'
+import { BacklogLimit } from './backlog-limit.ts'
+import { Callers } from './callers.ts'
+import { closeEdgeServer, createEdgeServer, defaultServerLimits } from './edge-server.ts'
 import { StoredIdempotencyKeys } from './idempotency.ts'
-import { readinessOf } from './probes.ts'
+import { readinessProbe } from './probes.ts'
+import { StoreGuard } from './store-guard.ts'
 
 /** What Kafka has not taken by then is in the store, and the next process sends it. */
 const publishingDrainMillis = 5_000
+/** A client that has not sent its request, or read its answer, by then will not in time. */
+const answeringDrainMillis = 4_000
 
 await startProcess('gateway', async ({ config, log, lifecycle }) => {
   const connection = await connectStore({
     mongodbUrl: config.MONGODB_URL,
+    credentials: config.mongodbCredentials,
     databasePrefix: config.MONGODB_DATABASE_PREFIX,
   })
   lifecycle.onStop(() => connection.close())
@@ -28,7 +33,8 @@ await startProcess('gateway', async ({ config, log, lifecycle }) => {
   const store = new EventStore(database, 'checkout')
   await store.prepare()
 
-  const kafka = new KafkaConnection({ brokers: config.KAFKA_BROKERS, clientId: 'gateway' }, log)
+  const { KAFKA_BROKERS: brokers, kafkaSecurity: security } = config
+  const kafka = new KafkaConnection({ brokers, clientId: 'gateway', security }, log)
   const producer = new BackgroundProducer({
     connect: async () => {
       await kafka.ensureTopics(config.KAFKA_TOPIC_PARTITIONS, config.KAFKA_TOPIC_REPLICATION_FACTOR)
@@ -48,8 +54,9 @@ await startProcess('gateway', async ({ config, log, lifecycle }) => {
     sweepGraceMillis: config.OUTBOX_SWEEP_GRACE_MILLIS,
   })
   outbox.start()
-  lifecycle.onStop(() => Promise.race([outbox.stop(), delay(publishingDrainMillis)]))
+  lifecycle.onStop(() => outbox.stop(), publishingDrainMillis)
 
+  const callers = new Callers(config.TRUSTED_PROXIES)
   const app = createApp({
     register: {
       store,
@@ -58,28 +65,41 @@ await startProcess('gateway', async ({ config, log, lifecycle }) => {
       deadlineMillis: config.CHECKOUT_DEADLINE_MILLIS,
     },
     streams: services.map((service) => new EventStore(connection.databaseOf(service), service)),
+    storeGuard: new StoreGuard({
+      timeoutMillis: config.GATEWAY_STORE_TIMEOUT_MILLIS,
+      underWayLimit: config.GATEWAY_UNDER_WAY_LIMIT,
+      ping: () => connection.ping(),
+    }),
+    backlogLimit: new BacklogLimit(
+      { commits: config.GATEWAY_BACKLOG_LIMIT, ageMillis: config.GATEWAY_BACKLOG_AGE_LIMIT_MILLIS },
+      () => outbox.waiting,
+    ),
     publish: async (commit: Commit) => {
       for (const { event } of commit.events) count(event)
       await outbox.publish(commit)
     },
     draining: lifecycle.signal,
     log,
-    readiness: () =>
-      readinessOf({
-        ping: () => connection.ping(),
-        kafkaState: () => producer.state,
-        draining: lifecycle.signal,
-      }),
+    readiness: readinessProbe({
+      ping: () => connection.ping(),
+      kafkaState: () => producer.state,
+      draining: lifecycle.signal,
+    }),
+    callers,
+    rateLimits: { perCaller: config.RATE_LIMIT_PER_CALLER, overall: config.RATE_LIMIT_OVERALL },
   })
   // Koa answers every request itself, failures included.
   const handle = app.callback()
-  const server = createServer((request, response) => void handle(request, response))
-  server.headersTimeout = 10_000
-  server.requestTimeout = 30_000
+  const limits = {
+    ...defaultServerLimits,
+    connections: config.GATEWAY_CONNECTIONS_LIMIT,
+    connectionsPerCaller: config.GATEWAY_CONNECTIONS_PER_CALLER_LIMIT,
+  }
+  const server = createEdgeServer((request, response) => void handle(request, response), limits, callers)
   server.listen(config.GATEWAY_PORT, config.GATEWAY_HOST)
   await once(server, 'listening')
-  // Stops accepting and waits for what is under way; event streams end by the same signal.
-  lifecycle.onStop(() => new Promise<void>((resolve) => server.close(() => resolve())))
+  // Event streams end by the same signal.
+  lifecycle.onStop(() => closeEdgeServer(server, answeringDrainMillis))
   const { port } = server.address() as AddressInfo
   log.info({ 'event.name': 'http.listening', port }, `listens on http://${config.GATEWAY_HOST}:${port}`)
 })

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { catalogueView } from './catalogue.ts'
 import { checkoutRequest } from './checkout-request.ts'
 import { acceptedView, checkoutView, endView, step } from './checkout-view.ts'
-import { bodyLimitBytes } from './json-body.ts'
+import { bodyLimitBytes, jsonLimits } from './json-body.ts'
 import { livenessView, readinessView } from './probes.ts'
 import type { ProblemCode } from './problem.ts'
 import { describeProblem, problemDescription, problemDocument, problemMediaType } from './problem.ts'
@@ -35,10 +35,22 @@ const answer = (description: string, name: SchemaName, headers: object = {}) => 
   content: json(name),
 })
 
+// https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+const rateLimit = {
+  'RateLimit-Policy': header('`"caller"` or `"overall"`, the quota `q`, and the window `w` in seconds'),
+  RateLimit: header(
+    'The same name, the requests that remain `r`, and the seconds `t` until they are all back',
+  ),
+}
+
+/** What a request can meet wherever it goes: the parser's refusals, and the limits that come before the routes. */
+const atTheConnection = ['malformed_request', 'request_timeout', 'headers_too_large'] as const
+const anywhere = [...atTheConnection, 'rate_limited'] as const
+
 /** Responses that are problem documents, those of one status put together. */
 function refusals(...codes: ProblemCode[]): Record<string, object> {
   const titles = new Map<string, string[]>()
-  for (const code of [...codes, 'internal_error'] as const) {
+  for (const code of [...codes, ...anywhere, 'internal_error'] as const) {
     const { status = 500, title = '' } = describeProblem(code) ?? {}
     titles.set(status.toString(), [...(titles.get(status.toString()) ?? []), title])
   }
@@ -47,7 +59,11 @@ function refusals(...codes: ProblemCode[]): Record<string, object> {
       status,
       {
         description: all.join('; or: '),
-        headers: { traceresponse, ...(status === '503' && { 'Retry-After': header('Seconds to wait') }) },
+        headers: {
+          traceresponse,
+          ...((status === '503' || status === '429') && { 'Retry-After': header('Seconds to wait') }),
+          ...(status === '429' && rateLimit),
+        },
         content: { [problemMediaType]: { schema: reference('Problem') } },
       },
     ]),
@@ -70,13 +86,18 @@ const paths = {
       summary: 'Ask for a checkout',
       description:
         'The 202 is a promise: the request is in the store, and it is worked on even if everything is restarted. ' +
-        `The body is at most ${bodyLimitBytes} bytes.`,
+        'Every 503 can be asked again after Retry-After; with an Idempotency-Key, which a client that asks again ' +
+        'needs, it makes one checkout at most. ' +
+        `The body is at most ${bodyLimitBytes} bytes, ${jsonLimits.depth} deep and of ${jsonLimits.values} values; ` +
+        'lengths of texts count UTF-16 code units.',
       parameters: [
         {
           name: 'Idempotency-Key',
           in: 'header',
           description:
-            'The same key with the same body gives the same checkout, however often it is sent. ' +
+            'The same key with the same body gives the same checkout, however often and however soon it is sent; ' +
+            'the order of the fields and the blanks between them do not matter. Keys do not expire. They are one ' +
+            'namespace for all callers, so make them hard to guess: a random UUID. ' +
             'See draft-ietf-httpapi-idempotency-key-header.',
           schema: { type: 'string', pattern: '^[\\x21-\\x7e]{1,255}$' },
         },
@@ -104,6 +125,7 @@ const paths = {
         202: answer('Accepted', 'Accepted', { Location: header('Where to look for the checkout') }),
         ...refusals(
           'malformed_json',
+          'json_too_complex',
           'incomplete_body',
           'invalid_idempotency_key',
           'body_too_large',
@@ -111,6 +133,9 @@ const paths = {
           'validation_failed',
           'idempotency_key_reused',
           'store_unavailable',
+          'outcome_unknown',
+          'overloaded',
+          'backlog_full',
         ),
       },
     },
@@ -125,7 +150,7 @@ const paths = {
       parameters: [checkoutId],
       responses: {
         200: answer('The checkout', 'Checkout'),
-        ...refusals('checkout_not_found', 'store_unavailable'),
+        ...refusals('checkout_not_found', 'store_unavailable', 'overloaded'),
       },
     },
   },
@@ -153,7 +178,7 @@ const paths = {
           content: { [eventStreamMediaType]: { schema: { type: 'string' } } },
         },
         204: { description: 'Last-Event-ID names the terminal step: nothing comes after it' },
-        ...refusals('checkout_not_found', 'too_many_streams', 'store_unavailable'),
+        ...refusals('checkout_not_found', 'too_many_streams', 'store_unavailable', 'overloaded'),
       },
     },
   },

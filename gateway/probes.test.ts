@@ -1,5 +1,5 @@
 import { deepStrictEqual } from 'node:assert/strict'
-import { readinessOf } from './probes.ts'
+import { readinessOf, readinessProbe } from './probes.ts'
 
 const draining = new AbortController().signal
 const connected = () => 'connected' as const
@@ -25,6 +25,19 @@ describe('readiness', () => {
     const ping = () => new Promise<void>(() => undefined)
     const { status, store } = await readinessOf({ ping, kafkaState: connected, draining })
     deepStrictEqual([status, store], ['not ready', 'unreachable'])
+  })
+
+  it('asks the store once for all who ask at the same time, and again for who asks later', async () => {
+    let pings = 0
+    const ping = () => {
+      pings++
+      return Promise.resolve()
+    }
+    const ready = readinessProbe({ ping, kafkaState: connected, draining })
+    await Promise.all([ready(), ready(), ready()])
+    deepStrictEqual(pings, 1)
+    await ready()
+    deepStrictEqual(pings, 2)
   })
 
   it('ends when the process drains', async () => {

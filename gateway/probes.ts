@@ -15,6 +15,8 @@ export const readinessView = z.strictObject({
 })
 export type Readiness = z.infer<typeof readinessView>
 
+export const isProbe = (path: unknown): boolean => path === '/healthz' || path === '/readyz'
+
 export interface Probed {
   readonly ping: () => Promise<void>
   readonly kafkaState: () => KafkaState
@@ -23,6 +25,17 @@ export interface Probed {
 
 /** A prober gives up after a second or so, and an answer after that reaches nobody. */
 const pingDeadlineMillis = 1_000
+
+/** Asks once for all who ask at the same time: probes are not limited, and a store that hangs keeps every ping. */
+export function readinessProbe(probed: Probed): () => Promise<Readiness> {
+  let asking: Promise<Readiness> | undefined
+  return () => {
+    asking ??= readinessOf(probed).finally(() => {
+      asking = undefined
+    })
+    return asking
+  }
+}
 
 export async function readinessOf({ ping, kafkaState, draining }: Probed): Promise<Readiness> {
   const store = (await answersInTime(ping)) ? 'reachable' : 'unreachable'

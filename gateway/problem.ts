@@ -6,7 +6,9 @@
 import { z } from 'zod'
 
 const table = {
+  malformed_request: { status: 400, title: 'The request is not HTTP as it has to be' },
   malformed_json: { status: 400, title: 'The body is not JSON in UTF-8' },
+  json_too_complex: { status: 400, title: 'The JSON is deeper, or has more values, than the gateway reads' },
   incomplete_body: { status: 400, title: 'The body ended before its declared length' },
   invalid_idempotency_key: {
     status: 400,
@@ -15,12 +17,18 @@ const table = {
   not_found: { status: 404, title: 'There is nothing at this address' },
   checkout_not_found: { status: 404, title: 'There is no checkout with this id' },
   method_not_allowed: { status: 405, title: 'This address does not answer to this method' },
+  request_timeout: { status: 408, title: 'The request did not come in time' },
   body_too_large: { status: 413, title: 'The body is larger than the gateway reads' },
   unsupported_media_type: { status: 415, title: 'The body is not sent as plain application/json' },
   validation_failed: { status: 422, title: 'The request has wrong fields' },
   idempotency_key_reused: { status: 422, title: 'The Idempotency-Key was used before with another body' },
+  rate_limited: { status: 429, title: 'Too many requests' },
+  headers_too_large: { status: 431, title: 'The headers are larger, or more, than the gateway reads' },
   internal_error: { status: 500, title: 'The gateway failed' },
   store_unavailable: { status: 503, title: 'The store does not answer' },
+  outcome_unknown: { status: 503, title: 'It is not known whether the request was accepted' },
+  overloaded: { status: 503, title: 'The gateway has as much in hand as it can' },
+  backlog_full: { status: 503, title: 'What was accepted before has to be worked off first' },
   too_many_streams: { status: 503, title: 'Too many event streams are open' },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>
 
@@ -56,7 +64,7 @@ export class Problem extends Error {
     this.code = code
     this.status = table[code].status
     this.title = table[code].title
-    this.retriable = this.status === 503
+    this.retriable = this.status === 503 || this.status === 429 || this.status === 408
     this.errors = errors
     this.headers = headers
   }

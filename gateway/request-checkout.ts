@@ -1,6 +1,7 @@
 /** Turns a request into a checkout: one append to its stream, from which everything else follows. */
 import { randomUUID } from 'node:crypto'
 import { activeTraceHeaders } from '../shared/kernel/answer.ts'
+import { failpoint } from '../shared/process/failpoints.ts'
 import type { Commit, EventStore } from '../shared/store/event-store.ts'
 import type { CheckoutRequest } from './checkout-request.ts'
 import { fingerprintOf } from './checkout-request.ts'
@@ -29,6 +30,7 @@ export async function chooseCheckoutId(
   if (idempotencyKey === undefined) return checkoutId
   const fingerprint = fingerprintOf(request)
   const claim = await keys.claim(idempotencyKey, { checkoutId, fingerprint }, now())
+  failpoint('key-claimed')
   if (claim.fingerprint !== fingerprint) {
     throw new Problem('idempotency_key_reused', 'Send another body under another key.')
   }

@@ -40,6 +40,8 @@ const canaryHeaders = (place: string): Record<string, string> => ({
   referer: `http://${canary}-referer.example.com/`,
   forwarded: `for=${canary}-forwarded;host=${canary}-forwarded.example.com`,
   'x-forwarded-for': `${canary}-forwarded`,
+  'x-request-id': `${canary}-request-id`,
+  [`x-${canary}`]: `${canary}-header`,
   'x-forwarded-host': `${canary}-forwarded.example.com`,
 })
 

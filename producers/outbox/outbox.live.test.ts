@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { context, propagation, trace } from '@opentelemetry/api'
 import { eventually } from '../../infra/verify/eventually.ts'
 import type { KafkaForTests } from '../../infra/verify/kafka-for-tests.ts'
@@ -240,6 +241,81 @@ describe('the outbox, on the real store and the real Kafka', function () {
     )
     store.failsToMark = false
     await eventually('it is marked', async () => (await unpublished()).length === 0 || undefined)
+    await running.stop()
+  })
+
+  describe('says what waits for Kafka', () => {
+    const away: Send = () => Promise.reject(new Error('Kafka away'))
+    const isBetween = (value: number, least: number, most: number) =>
+      ok(value >= least && value <= most, String(value))
+
+    it('from the moment it is given a commit until Kafka has it', async () => {
+      const broker = Promise.withResolvers<undefined>()
+      const sending = outbox(() => broker.promise)
+      deepEqual(sending.waiting, { commits: 0, oldestAgeMillis: 0 })
+      const published = [sending.publish(await commit({ ageMillis: 5_000 })), sending.publish(await commit())]
+      equal(sending.waiting.commits, 2)
+      isBetween(sending.waiting.oldestAgeMillis, 5_000, 30_000)
+      broker.resolve(undefined)
+      await Promise.all(published)
+      deepEqual(sending.waiting, { commits: 0, oldestAgeMillis: 0 })
+    })
+
+    it('with what an earlier process left, as a sweep finds it', async () => {
+      await Promise.all([commit({ ageMillis: 90_000 }), commit({ ageMillis: 0 })])
+      const restarted = outbox(away)
+      await rejects(restarted.sweep())
+      equal(restarted.waiting.commits, 1)
+      isBetween(restarted.waiting.oldestAgeMillis, 90_000, 120_000)
+    })
+
+    it('counting nothing twice, and until a sweep has published it', async () => {
+      let isAway = true
+      const swept = outbox(() => (isAway ? away([]) : Promise.resolve()))
+      await Promise.all((await Promise.all([commit(), commit()])).map((made) => swept.publish(made)))
+      await rejects(swept.sweep())
+      equal(swept.waiting.commits, 2)
+      isAway = false
+      await swept.sweep()
+      deepEqual(swept.waiting, { commits: 0, oldestAgeMillis: 0 })
+    })
+
+    it('and no more when another process has published it', async () => {
+      const patient = outbox(away)
+      const young = await commit({ ageMillis: 0 })
+      await patient.publish(await commit())
+      await patient.publish(young)
+      equal(await outbox(() => Promise.resolve()).sweep(), 1)
+      equal(await patient.sweep(), 0)
+      equal(patient.waiting.commits, 1) // what is too young for a sweep to see
+    })
+  })
+
+  it('works off a long backlog sweep after sweep, without a rest', async () => {
+    await Promise.all(Array.from({ length: 501 }, () => commit()))
+    let sent = 0
+    const working = outbox(() => {
+      sent++
+      return Promise.resolve()
+    })
+    working.start() // the interval is an hour
+    await eventually('all are published', () => Promise.resolve(sent === 501 || undefined))
+    await working.stop()
+    deepEqual(await unpublished(), [])
+  })
+
+  it('looks again soon after one look that took long, for instance at a store that was frozen', async () => {
+    const look = store.unpublished.bind(store)
+    let looks = 0
+    store.unpublished = async (...asked) => {
+      if (looks++ === 0) await delay(300) // twenty times that would be 6 s
+      return look(...asked)
+    }
+    const running = outbox(kafka.send, createRecordingLogger(), { sweepIntervalMillis: 10 })
+    running.start()
+    await eventually('a second look', () => Promise.resolve(looks > 1 || undefined), {
+      deadlineMillis: 3_000,
+    })
     await running.stop()
   })
 

@@ -7,6 +7,7 @@
 import { context, metrics, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
 import { toMessage } from '../../shared/messaging/cloud-events.ts'
 import type { Send } from '../../shared/messaging/kafka.ts'
+import { failpoint } from '../../shared/process/failpoints.ts'
 import type { Commit, EventStore } from '../../shared/store/event-store.ts'
 import type { Logger } from '../../shared/telemetry/logger.ts'
 import { withSagaId } from '../../shared/telemetry/saga-id.ts'
@@ -20,9 +21,18 @@ export interface OutboxOptions {
   readonly markIntervalMillis?: number
 }
 
+/** What is promised and not on Kafka yet, as far as this process knows. */
+export interface Waiting {
+  readonly commits: number
+  /** 0 when none waits. */
+  readonly oldestAgeMillis: number
+}
+
 const sweepLimit = 500
 /** Looking for what is left may scan the whole store where no index helps; it may take this share of the time. */
 const lookTimeShare = 0.05
+/** But not by more than this many intervals: a store that froze made one look long, and says nothing of the next. */
+const longestRestIntervals = 12
 
 const tracer = trace.getTracer('sagascope')
 const meter = metrics.getMeter('sagascope')
@@ -40,11 +50,16 @@ export class Outbox {
   readonly #underWay = new Set<Promise<void>>()
   /** Being sent, or sent and not marked yet: no work for a sweep. */
   readonly #inHand = new Set<string>()
+  /** When each commit was made that was given to `publish` and is not on Kafka; milliseconds since the epoch. */
+  readonly #unsent = new Map<string, number>()
+  /** The same for what the last sweep found that others had left, oldest first. */
+  #found = new Map<string, number>()
   #toMark: string[] = []
   #markTimer: NodeJS.Timeout | undefined
   #sweepTimer: NodeJS.Timeout | undefined
   #sweeping: Promise<void> = Promise.resolve()
   #marking: Promise<void> = Promise.resolve()
+  #marksWaiting = 0
   #lookMillis = 0
   #stopped = false
 
@@ -54,7 +69,9 @@ export class Outbox {
 
   /** Sweeps once, for what an earlier process left behind, and from then on at intervals. */
   start(): void {
-    this.#markTimer = setInterval(() => void this.#mark(), this.#options.markIntervalMillis ?? 250)
+    this.#markTimer = setInterval(() => {
+      if (this.#marksWaiting === 0) void this.#mark()
+    }, this.#options.markIntervalMillis ?? 250)
     this.#scheduleSweep(0)
   }
 
@@ -67,14 +84,26 @@ export class Outbox {
     await this.#mark()
   }
 
+  /** Grows while Kafka is away; whoever keeps on committing has to look at it. */
+  get waiting(): Waiting {
+    const oldest = [this.#unsent, this.#found].flatMap((commits) => [...commits.values().take(1)])
+    return {
+      commits: this.#unsent.size + this.#found.size,
+      oldestAgeMillis: oldest.length === 0 ? 0 : Math.max(0, Date.now() - Math.min(...oldest)),
+    }
+  }
+
   /** Publishes a commit in the active context. Never rejects: what fails here is left to the sweep. */
   publish(commit: Commit): Promise<void> {
-    const sending = this.#send(commit).catch((error: unknown) => {
-      this.#options.log.warn(
-        { 'event.name': 'outbox.publish_failed', err: error, 'saga.id': commit.checkoutId },
-        'not published; the sweep will',
-      )
-    })
+    this.#unsent.set(commit.id, madeAtMillis(commit))
+    const sending = this.#send(commit)
+      .then(() => failpoint('published'))
+      .catch((error: unknown) => {
+        this.#options.log.warn(
+          { 'event.name': 'outbox.publish_failed', err: error, 'saga.id': commit.checkoutId },
+          'not published; the sweep will',
+        )
+      })
     this.#underWay.add(sending)
     return sending.finally(() => this.#underWay.delete(sending))
   }
@@ -88,12 +117,15 @@ export class Outbox {
     const { store, log, sweepGraceMillis } = this.#options
     const inHand = new Set(this.#inHand) // some will be marked while the store is read
     const startedAt = performance.now()
-    const left = await store.unpublished(new Date(now.getTime() - sweepGraceMillis), sweepLimit)
+    const before = new Date(now.getTime() - sweepGraceMillis)
+    const left = await store.unpublished(before, sweepLimit)
     this.#lookMillis = performance.now() - startedAt
     const commits = left.filter(({ id }) => !inHand.has(id) && !this.#inHand.has(id))
+    this.#settle(left, commits, before)
     backlog.record(commits.length)
     oldestAge.record(commits[0] ? ageSeconds(commits[0], now) : 0)
     if (commits.length === 0) return 0
+    failpoint('sweep-read')
 
     const origins = commits.map((commit) => propagation.extract(ROOT_CONTEXT, commit.traceHeaders))
     const links = origins
@@ -105,12 +137,29 @@ export class Outbox {
       for (const [index, commit] of commits.entries()) {
         if (this.#stopped) return index // the next process sweeps the rest
         await context.with(origins[index] ?? ROOT_CONTEXT, () => this.#send(commit))
+        failpoint('sweep-published')
       }
       log.info({ 'event.name': 'outbox.swept', commits: commits.length }, 'published what was left behind')
+      await this.#mark() // or the next look finds them again, and is full of what is done
     } finally {
       span.end()
     }
     return commits.length
+  }
+
+  /** Brings what is known to wait in line with what a look found: others sweep the same store. */
+  #settle(left: readonly Commit[], toPublish: readonly Commit[], before: Date): void {
+    const last = left.at(-1)
+    const seenUntilMillis = last && left.length === sweepLimit ? madeAtMillis(last) : before.getTime()
+    const ids = new Set(left.map(({ id }) => id))
+    for (const [id, atMillis] of this.#unsent) {
+      if (atMillis < seenUntilMillis && !ids.has(id) && !this.#inHand.has(id)) this.#unsent.delete(id)
+    }
+    this.#found = new Map(
+      toPublish
+        .filter(({ id }) => !this.#unsent.has(id))
+        .map((commit) => [commit.id, madeAtMillis(commit)] as const),
+    )
   }
 
   async #send(commit: Commit): Promise<void> {
@@ -123,12 +172,19 @@ export class Outbox {
       this.#inHand.delete(commit.id)
       throw error
     }
+    this.#unsent.delete(commit.id)
+    this.#found.delete(commit.id)
     this.#toMark.push(commit.id)
   }
 
   /** One at a time: where the store is slow, marks must not pile up on it. */
   #mark(): Promise<void> {
-    this.#marking = this.#marking.then(() => this.#markNow())
+    this.#marksWaiting++
+    this.#marking = this.#marking
+      .then(() => this.#markNow())
+      .finally(() => {
+        this.#marksWaiting--
+      })
     return this.#marking
   }
 
@@ -138,6 +194,7 @@ export class Outbox {
     this.#toMark = []
     try {
       await this.#options.store.markPublished(ids)
+      failpoint('marked')
       for (const id of ids) this.#inHand.delete(id)
     } catch (error) {
       this.#toMark.push(...ids)
@@ -154,12 +211,18 @@ export class Outbox {
           return 0
         })
         .then((published) => {
-          const restMillis = Math.max(this.#options.sweepIntervalMillis, this.#lookMillis / lookTimeShare)
+          const { sweepIntervalMillis } = this.#options
+          const forLookMillis = Math.min(
+            this.#lookMillis / lookTimeShare,
+            longestRestIntervals * sweepIntervalMillis,
+          )
+          const restMillis = Math.max(sweepIntervalMillis, forLookMillis)
           this.#scheduleSweep(published < sweepLimit ? restMillis : 0) // a full hand: there may be more
         })
     }, waitMillis)
   }
 }
 
-const ageSeconds = ({ events }: Commit, now: Date): number =>
-  (now.getTime() - Date.parse(events[0]?.time ?? now.toISOString())) / 1_000
+const madeAtMillis = ({ events }: Commit): number => Date.parse(events[0]?.time ?? '')
+
+const ageSeconds = (commit: Commit, now: Date): number => (now.getTime() - madeAtMillis(commit)) / 1_000

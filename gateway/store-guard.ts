@@ -1,0 +1,110 @@
+/**
+ * Work with the store, bounded in time and in number. The driver itself waits for as long as a socket lives, most of
+ * a minute when a server is frozen. Once the store has kept somebody waiting it is asked for nothing but pings until
+ * one is answered: requests fail at once, and none wait in the driver to be carried out unseen when it thaws.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { MongoError, MongoServerError, MongoServerSelectionError, MongoTopologyClosedError } from 'mongodb'
+import { isRetriable } from '../shared/messaging/failure.ts'
+import { DeadlineExceeded, within } from '../shared/process/deadline.ts'
+import { Problem } from './problem.ts'
+
+export interface StoreGuardOptions {
+  /** How long one piece of work may take; its answer is given up then. */
+  readonly timeoutMillis: number
+  /** How many may be under way, those included that nobody waits for any more. */
+  readonly underWayLimit: number
+  readonly ping: () => Promise<void>
+  readonly pingIntervalMillis?: number
+}
+
+/** The store has not done what it was asked for, as far as is known. */
+export class StoreTrouble extends Error {
+  readonly code = 'store_trouble'
+  readonly retriable = true
+  /** False: the store was never asked, so nothing can have been written. */
+  readonly wasAsked: boolean
+
+  constructor(message: string, { wasAsked, ...options }: ErrorOptions & { readonly wasAsked: boolean }) {
+    super(message, options)
+    this.name = 'StoreTrouble'
+    this.wasAsked = wasAsked
+  }
+}
+
+const retryAfterSeconds = 1
+
+export class StoreGuard {
+  readonly #options: StoreGuardOptions
+  #underWay = 0
+  #isSuspect = false
+
+  constructor(options: StoreGuardOptions) {
+    this.#options = options
+  }
+
+  /**
+   * @param work is told by the signal when nobody waits for it any more
+   * @throws StoreTrouble when the store fails or does not answer in time, and what the work threw otherwise
+   * @throws Problem overloaded
+   */
+  async run<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { timeoutMillis, underWayLimit } = this.#options
+    if (this.#isSuspect) {
+      throw new StoreTrouble('not asked: the store did not answer a moment ago', { wasAsked: false })
+    }
+    if (this.#underWay >= underWayLimit) throw overloaded(underWayLimit)
+    const givenUp = new AbortController()
+    this.#underWay++
+    const working = work(givenUp.signal).finally(() => {
+      this.#underWay--
+    })
+    try {
+      return await within(timeoutMillis, 'work with the store', working)
+    } catch (error) {
+      if (error instanceof DeadlineExceeded) {
+        givenUp.abort()
+        working.catch(() => undefined)
+        void this.#suspect()
+      }
+      throw isStoreTrouble(error)
+        ? new StoreTrouble('the store failed', { wasAsked: wasAsked(error), cause: error })
+        : error
+    }
+  }
+
+  async #suspect(): Promise<void> {
+    if (this.#isSuspect) return
+    this.#isSuspect = true
+    const { ping, pingIntervalMillis = 500 } = this.#options
+    // A ping that never comes back must not be the last: the driver may have lost its connection and no other.
+    const answers = () =>
+      within(pingIntervalMillis, 'a ping', ping()).then(
+        () => true,
+        () => false,
+      )
+    while (!(await answers())) await delay(pingIntervalMillis, undefined, { ref: false })
+    this.#isSuspect = false
+  }
+}
+
+const overloaded = (limit: number): Problem =>
+  new Problem('overloaded', `${limit} requests are in hand. Nothing was done for this one; send it again.`, {
+    headers: { 'Retry-After': retryAfterSeconds.toString() },
+  })
+
+// https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+const passingServerErrors: readonly unknown[] = [1 /* InternalError */, 50 /* MaxTimeMSExpired */]
+
+/** True for what is the store's or the network's fault, false for a defect of ours. */
+function isStoreTrouble(error: unknown): boolean {
+  if (error instanceof Problem) return false
+  if (isRetriable(error) === true) return true
+  if (error instanceof MongoServerError) return passingServerErrors.includes(error.code)
+  if (error instanceof MongoError) return true // the driver's own: its pools, a connection that closes
+  // When the server ends a connection during a write, the socket's error comes through as it is.
+  return error instanceof Error && 'code' in error && /^E[A-Z]+$/.test(String(error.code))
+}
+
+const wasAsked = (error: unknown): boolean =>
+  !(error instanceof MongoServerSelectionError || error instanceof MongoTopologyClosedError)

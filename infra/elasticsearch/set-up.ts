@@ -1,12 +1,13 @@
 /**
  * Prepares an Elasticsearch that lasts: index template, retention, and the first index. In containers it runs once,
  * before the Collector starts: `ELASTICSEARCH_URL=http://elasticsearch:9200 node infra/elasticsearch/set-up.ts`.
- * Running it again changes nothing but what was changed in the files.
+ * Running it again changes nothing but what was changed in the files. Credentials: ./credentials.ts.
  *
  * The native stack does without: its distribution has no lifecycle management and every run begins with empty
  * data. It puts the same template, so fields are the same everywhere.
  */
 import { readFile } from 'node:fs/promises'
+import { elasticsearchHeaders } from './credentials.ts'
 
 const name = 'sagascope-logs'
 
@@ -25,9 +26,11 @@ export async function setUpElasticsearch(url: string): Promise<void> {
   const send = async (method: 'GET' | 'PUT', path: string, body?: unknown) => {
     const response = await fetch(new URL(path, url), {
       method,
-      ...(body === undefined
-        ? {}
-        : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      headers: {
+        ...elasticsearchHeaders(),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     const answer = await response.text()
     if (!response.ok && !(method === 'GET' && response.status === 404)) {

@@ -1,5 +1,6 @@
 import { chmod, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { verifyChecksums } from './checksums.ts'
 import { startProcess } from './child-process.ts'
 import { lastLines } from './last-lines.ts'
 import type { Recipe } from './install.ts'
@@ -17,12 +18,15 @@ const buildNiceness = 10
 const kafka: Recipe = {
   name: 'kafka',
   ...mavenPins('kafka'),
-  build: (folder, signal) =>
-    maven('kafka', folder, signal, [
+  build: async (folder, signal) => {
+    const lib = join(folder, 'lib')
+    await maven('kafka', folder, signal, [
       `${dependencyPlugin}:copy-dependencies`,
       '-DincludeScope=runtime',
-      `-DoutputDirectory=${join(folder, 'lib')}`,
-    ]),
+      `-DoutputDirectory=${lib}`,
+    ])
+    await verifyChecksums(lib, checksumsOf('kafka'))
+  },
 }
 
 /** Elasticsearch as it comes, in a folder named by its version. */
@@ -30,13 +34,19 @@ const elasticsearch: Recipe = {
   name: 'elasticsearch',
   ...mavenPins('elasticsearch'),
   build: async (folder, signal) => {
+    const archives = join(folder, 'archives')
     const markers = join(folder, 'markers')
+    await maven('elasticsearch', folder, signal, [
+      `${dependencyPlugin}:copy-dependencies`,
+      `-DoutputDirectory=${archives}`,
+    ])
+    await verifyChecksums(archives, checksumsOf('elasticsearch'))
     await maven('elasticsearch', folder, signal, [
       `${dependencyPlugin}:unpack-dependencies`,
       `-DoutputDirectory=${folder}`,
       `-DmarkersDirectory=${markers}`,
     ])
-    await rm(markers, { recursive: true, force: true })
+    for (const used of [archives, markers]) await rm(used, { recursive: true, force: true })
     await letAllRead(folder)
   },
 }
@@ -85,13 +95,31 @@ function prometheusProgram(name: 'prometheus' | 'promtool'): Recipe {
   })
 }
 
+/**
+ * Makes the certificates of tests. Go has all it takes in its standard library, which neither Node nor the JDK has,
+ * and is here already to build the servers.
+ */
+export const certificates: Recipe = goProgram({
+  name: 'certificates',
+  module: 'certificates',
+  target: '.',
+  sources: ['main.go'],
+  sums: false,
+})
+
 /** The go.mod files; each names the oldest Go that it builds with. */
 export const goModuleFiles = ['mongodb', 'collector', 'jaeger', 'prometheus'].map((module) =>
   join(here, 'go', module, 'go.mod'),
 )
 
-function mavenPins(module: string): Pick<Recipe, 'tool' | 'files' | 'variant'> {
-  return { tool: 'maven', files: [join(here, 'maven', module, 'pom.xml')], variant: dependencyPlugin }
+function mavenPins(module: 'kafka' | 'elasticsearch'): Pick<Recipe, 'tool' | 'files' | 'variant'> {
+  const files = [join(here, 'maven', module, 'pom.xml'), checksumsOf(module)]
+  return { tool: 'maven', files, variant: dependencyPlugin }
+}
+
+/** SHA-256 of every file that Maven fetches for a module, those that its poms do not name included. */
+export function checksumsOf(module: 'kafka' | 'elasticsearch'): string {
+  return join(here, 'maven', module, 'checksums.sha256')
 }
 
 async function maven(module: string, folder: string, signal: AbortSignal, goal: readonly string[]) {
@@ -116,11 +144,13 @@ interface GoProgram {
   target: string
   /** The files of ours that are compiled, beside what go.sum pins. */
   sources?: readonly string[]
+  /** False for a program without dependencies: Go keeps no go.sum for it. */
+  sums?: boolean
   tags?: string
 }
 
 /** A program built from a committed go.mod and go.sum; the binary has the recipe's name. */
-function goProgram({ name, module, target, sources = [], tags }: GoProgram): Recipe {
+function goProgram({ name, module, target, sources = [], sums = true, tags }: GoProgram): Recipe {
   const directory = join(here, 'go', module)
   // The version of this repository is nothing to these programs, and git refuses to tell it to other users.
   const options = [
@@ -135,7 +165,7 @@ function goProgram({ name, module, target, sources = [], tags }: GoProgram): Rec
   return {
     name,
     tool: 'go',
-    files: [...sources, 'go.mod', 'go.sum'].map((file) => join(directory, file)),
+    files: [...sources, 'go.mod', ...(sums ? ['go.sum'] : [])].map((file) => join(directory, file)),
     variant: [architecture, target, ...options].join(' '),
     build: (folder, signal) =>
       build(name, folder, signal, {

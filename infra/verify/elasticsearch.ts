@@ -1,5 +1,6 @@
 /** Log lines, read from Elasticsearch by `trace_id`, as Kibana would. */
 import { z } from 'zod'
+import { elasticsearchHeaders } from '../elasticsearch/credentials.ts'
 import { readJson } from './read-json.ts'
 
 export interface LogLine {
@@ -48,7 +49,8 @@ export const logsOfSaga = (elasticsearchUrl: string, sagaId: string): Promise<Lo
 
 async function searchLogs(elasticsearchUrl: string, query: object): Promise<LogLine[]> {
   const url = new URL('/sagascope-logs*/_search', elasticsearchUrl)
-  const body = await readJson('Elasticsearch', url, { query, size: 1_000, sort: [{ '@timestamp': 'asc' }] })
+  const search = { query, size: 1_000, sort: [{ '@timestamp': 'asc' }] }
+  const body = await readJson('Elasticsearch', url, search, elasticsearchHeaders())
   if (body === undefined) return []
   return answer.parse(body).hits.hits.map(({ _source: line }) => ({
     time: line['@timestamp'],

@@ -55,6 +55,13 @@ describe('the command line of follow', () => {
     refused(['c1', '--jaeger', 'nowhere'], /--jaeger is "nowhere"/)
     refused(['c1'], /GATEWAY_URL is "file:\/\/x"/, { GATEWAY_URL: 'file://x' })
     refused(['c1'], /JAEGER_PORT/, { JAEGER_PORT: 'x' })
+    refused(['c1'], /ELASTICSEARCH_USERNAME: is there without/, { ELASTICSEARCH_USERNAME: 'reader' })
+  })
+
+  it('refuses a password where others can read it, and does not repeat it', () => {
+    const withPassword = 'https://reader:hunter2@elasticsearch:9200'
+    refused(['c1', '--elasticsearch', withPassword], /^--elasticsearch has a user in it; (?!.*hunter2)/)
+    refused(['c1'], /^ELASTICSEARCH_URL has a user in it; (?!.*hunter2)/, { ELASTICSEARCH_URL: withPassword })
   })
 
   it('knows a trace id', () => {

@@ -1,6 +1,7 @@
 /** The command line of `npm run follow`. */
 import { parseArgs } from 'node:util'
 import { isCheckoutId } from '../../shared/contracts/checkout-id.ts'
+import { elasticsearchHeaders } from '../elasticsearch/credentials.ts'
 import { readPorts } from '../native/ports.ts'
 import type { Backends } from './checkout-report.ts'
 import type { UserInterfaces } from './follow-links.ts'
@@ -30,7 +31,8 @@ export const help = `Shows one checkout in all backends as one time line: its st
   --prometheus <url>     also PROMETHEUS_URL, PROMETHEUS_PORT; http://127.0.0.1:9090
   --help                 this
 
-JAEGER_UI_URL, KIBANA_URL and GRAFANA_URL add links to their pages; NO_COLOR leaves colours out.
+ELASTICSEARCH_USERNAME with ELASTICSEARCH_PASSWORD or ELASTICSEARCH_PASSWORD_FILE is who asks Elasticsearch, and
+NODE_EXTRA_CA_CERTS names the file of an authority of your own. JAEGER_UI_URL, KIBANA_URL and GRAFANA_URL add links to their pages; NO_COLOR leaves colours out.
 
 Exit codes: ${exitCodes.found} found, ${exitCodes.notFound} no backend knows the id, ${exitCodes.badUsage} not understood, ${exitCodes.incomplete} a backend could not be asked (what the others have is
 shown).`
@@ -50,6 +52,7 @@ export function parseCommandLine(
   if (!isTraceId(id) && !isCheckoutId(id)) {
     throw new BadUsage(`${JSON.stringify(id)} is neither a checkout id nor a trace id.`)
   }
+  requireCredentials(environment)
   return { id, backends: readBackends(values, environment), pages: readPages(environment), json: values.json }
 }
 
@@ -110,7 +113,19 @@ function readPages(environment: NodeJS.ProcessEnv): UserInterfaces {
   }
 }
 
+function requireCredentials(environment: NodeJS.ProcessEnv): void {
+  try {
+    elasticsearchHeaders(environment)
+  } catch (error) {
+    throw new BadUsage((error as Error).message, { cause: error })
+  }
+}
+
 function requireUrl(from: string, value: string): string {
+  // Not repeated here: what is printed and what is an argument, others can read.
+  if (URL.canParse(value) && new URL(value).username + new URL(value).password !== '') {
+    throw new BadUsage(`${from} has a user in it; ELASTICSEARCH_USERNAME and _PASSWORD_FILE are for that.`)
+  }
   if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value
   throw new BadUsage(`${from} is ${JSON.stringify(value)}: a URL with http:// or https:// is wanted.`)
 }

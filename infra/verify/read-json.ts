@@ -9,11 +9,20 @@ export class BackendUnavailable extends Error {
  * @returns the parsed body, or undefined for 404
  * @throws BackendUnavailable naming the backend, its URL and what it answered
  */
-export async function readJson(backend: string, url: URL, body?: unknown): Promise<unknown> {
+export async function readJson(
+  backend: string,
+  url: URL,
+  body?: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<unknown> {
   const request: RequestInit =
     body === undefined
-      ? {}
-      : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+      ? { headers }
+      : {
+          method: 'POST',
+          headers: { ...headers, 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        }
   let response: Response
   try {
     response = await fetch(url, { ...request, signal: AbortSignal.timeout(10_000) })

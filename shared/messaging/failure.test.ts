@@ -21,6 +21,11 @@ describe('a failure', () => {
     equal(isRetriable(new MongoServerError({ message: 'interrupted at shutdown', code: 11_600 })), true)
   })
 
+  it('of a connection that breaks in the middle of a write passes, and another of the system does not say', () => {
+    equal(isRetriable(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })), true)
+    equal(isRetriable(Object.assign(new Error('no such file'), { code: 'ENOENT' })), undefined)
+  })
+
   it('of the store for another reason does not say', () => {
     equal(isRetriable(new MongoError('unknown operator')), undefined)
     equal(isRetriable(new MongoServerError({ message: 'duplicate key', code: 11_000 })), undefined)

@@ -8,19 +8,24 @@ export interface CollectorOptions {
   installation: string
   ports: Ports & InternalPorts
   run: RunDirectory
+  /** Configuration files after the shared one, as paths below infra/collector. */
+  overlays?: readonly string[]
+  /** What the overlays ask for, and what shall be other than told here. */
+  environment?: Readonly<Record<string, string>>
 }
 
-const configuration = join(import.meta.dirname, '..', '..', 'collector', 'collector.yaml')
+const shared = join(import.meta.dirname, '..', '..', 'collector')
 
 /** The OpenTelemetry Collector, with the configuration that all ways to run Sagascope share. */
-export function collector({ installation, ports, run }: CollectorOptions): ServerDefinition {
+export function collector(options: CollectorOptions): ServerDefinition {
+  const { installation, ports, run, overlays = [], environment = {} } = options
   const folder = run.folder('collector')
   const local = (port: number) => `127.0.0.1:${port}`
   return {
     name: 'collector',
     command: () => ({
       command: join(installation, 'collector'),
-      args: [`--config=file:${configuration}`],
+      args: ['collector.yaml', ...overlays].map((file) => `--config=file:${join(shared, file)}`),
       directory: folder,
       environment: {
         ...process.env,
@@ -32,6 +37,7 @@ export function collector({ installation, ports, run }: CollectorOptions): Serve
         COLLECTOR_METRICS_HOST: '127.0.0.1',
         COLLECTOR_METRICS_PORT: String(ports.collectorMetrics),
         COLLECTOR_HEALTH_ENDPOINT: local(ports.collectorHealth),
+        ...environment,
       },
       logFile: run.logFile('collector'),
     }),

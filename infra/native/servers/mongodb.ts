@@ -4,6 +4,7 @@ import type { Ports } from '../ports.ts'
 import type { RunDirectory } from '../run-directory.ts'
 import type { ServerDefinition } from '../server.ts'
 import { answersBytes } from './probe.ts'
+import type { ServerCertificate } from './server-certificate.ts'
 
 export interface MongodbOptions {
   /** The folder of the MongoDB-protocol server that was built; used where there is no mongod. */
@@ -12,10 +13,19 @@ export interface MongodbOptions {
   mongod: string | undefined
   ports: Ports
   run: RunDirectory
+  /** Without it the port takes everybody, in plain text. */
+  access?: MongodbAccess
+}
+
+/** Only with TLS, and as this user; for the server that was built, not for a mongod. */
+export interface MongodbAccess {
+  certificate: ServerCertificate
+  username: string
+  passwordFile: string
 }
 
 /** A server that speaks MongoDB's wire protocol. */
-export function mongodb({ installation, mongod, ports, run }: MongodbOptions): ServerDefinition {
+export function mongodb({ installation, mongod, ports, run, access }: MongodbOptions): ServerDefinition {
   const folder = run.folder('mongodb')
   const data = run.folder('mongodb/data')
   const address = `127.0.0.1:${ports.mongodb}`
@@ -26,10 +36,23 @@ export function mongodb({ installation, mongod, ports, run }: MongodbOptions): S
 
   return {
     name: 'mongodb',
-    command: () => ({ command, args, directory: folder, logFile: run.logFile('mongodb') }),
-    isHealthy: () => answersBytes(ports.mongodb, ping()),
+    command: () => ({
+      command,
+      args,
+      directory: folder,
+      environment: { ...process.env, ...(access && environmentOf(access)) },
+      logFile: run.logFile('mongodb'),
+    }),
+    isHealthy: () => answersBytes(ports.mongodb, ping(), { tls: access !== undefined }),
   }
 }
+
+const environmentOf = ({ certificate, username, passwordFile }: MongodbAccess) => ({
+  MONGODB_TLS_CERT_FILE: certificate.certificateFile,
+  MONGODB_TLS_KEY_FILE: certificate.keyFile,
+  MONGODB_USERNAME: username,
+  MONGODB_PASSWORD_FILE: passwordFile,
+})
 
 /** A `ping` in an OP_MSG: https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/ */
 function ping(): Buffer {

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
 // Servers on loopback answer at once or not yet.
 const probeTimeoutMillis = 1_000
@@ -11,9 +12,14 @@ export async function answersOk(url: string): Promise<boolean> {
 }
 
 /** Sends bytes to a port of 127.0.0.1 and says whether any bytes come back. Rejects when nobody listens. */
-export function answersBytes(port: number, request: Buffer): Promise<boolean> {
+export function answersBytes(port: number, request: Buffer, { tls = false } = {}): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const socket: Socket = connect({ port, host: '127.0.0.1' }, () => socket.write(request))
+    const send = () => socket.write(request)
+    const address = { port, host: '127.0.0.1' }
+    // Whether it is up is all that is asked, and nothing is told to it: no need to know who it is.
+    const socket: Socket = tls
+      ? connectTls({ ...address, rejectUnauthorized: false }, send)
+      : connect(address, send)
     const finish = (answered: boolean) => {
       socket.destroy()
       resolve(answered)

@@ -1,4 +1,4 @@
-module sagascope/mongodb
+module github.com/FerretDB/FerretDB/sagascope
 
 go 1.24.0
 

@@ -1,0 +1,3 @@
+module sagascope/certificates
+
+go 1.24.0

@@ -1,449 +1,613 @@
 /**
- * The whole choreography in memory: the real deciders, their real consultations and the flow table, between a
- * model of the store, a model of the broker, and fakes of the outside world. Whoever drives it decides what happens next, so every
- * interleaving can be reached; nothing here has a clock or chance of its own.
+ * The whole saga in memory. Real are the deciders and what they consult, the kernel, the outbox, the messages on
+ * the wire, the offsets' tracker and the gateway's way to a checkout; modelled are the store (saga-store.ts),
+ * the broker (saga-broker.ts), processes with their memory, and the outside world. Whoever drives it decides what
+ * happens next, so every interleaving can be reached; nothing here has a clock or chance of its own.
  *
- * What it assumes, each to be kept true by the code that it stands for:
- * - The store refuses a taken `<stream>@<version>`, and a cause that the service has committed before
- *   (shared/store/event-store.ts).
- * - The broker delivers everything at least once, in any order, any number of times. Kafka is kinder within a
- *   partition; nothing may depend on that. A commit that is published late by the sweep is one more late
- *   delivery, so the outbox needs no model of its own.
- * - A handling may die between any two of its steps. Its message is then delivered again, unless another
- *   handling of it has been acknowledged meanwhile: a consumer that was put out of its group, say.
- * - The register and the network are idempotent under the checkout id; see the fakes below. The register's is
- *   compared with the real one in users/email-register.live.test.ts.
+ * What it assumes, each to be kept true by what it stands for:
+ * - The store refuses a taken `<stream>@<version>`, and a cause that the service has committed before.
+ * - Of each partition a group has one reader, but one that has lost it may go on with what it has in hand for as
+ *   long as it likes: a process may be taken for dead that only stands still.
+ * - A message that was sent is in its topic once or several times; one whose send failed may be.
+ * - A process that crashes loses what it remembers, and another takes over from what was committed.
+ * - The register and the network are idempotent under the checkout id (saga-outside-world.ts).
  */
 import { ok } from 'node:assert/strict'
-import { findProduct } from '../shared/contracts/catalogue.ts'
+import type { CheckoutRequest } from '../gateway/checkout-request.ts'
+import type { Claim as KeyClaim } from '../gateway/idempotency.ts'
+import { chooseCheckoutId, writeRequest } from '../gateway/request-checkout.ts'
+import { Outbox } from '../producers/outbox/outbox.ts'
 import type { Decider, Input } from '../shared/contracts/decider.ts'
-import { fold } from '../shared/contracts/decider.ts'
-import type { EventOf, Money, Order, Reason, SagaEvent, Service } from '../shared/contracts/events.ts'
-import { services } from '../shared/contracts/events.ts'
-import { consumedBy } from '../shared/contracts/flow.ts'
+import type { Order, RecordedEvent, SagaEvent, Service } from '../shared/contracts/events.ts'
+import { services, topics } from '../shared/contracts/events.ts'
+import type { Answered, Question } from '../shared/kernel/answer.ts'
+import { answer } from '../shared/kernel/answer.ts'
+import type { ProducerMessage } from '../shared/messaging/kafka.ts'
+import { OffsetTracker } from '../shared/messaging/offset-tracker.ts'
+import type { EventStore } from '../shared/store/event-store.ts'
+import type { Logger } from '../shared/telemetry/logger.ts'
 import type { DeadlinePassed } from './checkout/decider.ts'
 import { checkout } from './checkout/decider.ts'
 import { orders } from './orders/decider.ts'
 import { consultNetwork } from './payments/consult.ts'
-import type { NetworkAnswer } from './payments/decider.ts'
 import { payments } from './payments/decider.ts'
+import type { Assignment, Member, Partitioning } from './saga-broker.ts'
+import { assignTo, Broker, nextOf } from './saga-broker.ts'
+import type { Claim } from './saga-outside-world.ts'
+import { InMemoryEmailRegister, InMemoryPaymentNetwork } from './saga-outside-world.ts'
+import type { Outcome, StoredCommit } from './saga-store.ts'
+import { ModelStore } from './saga-store.ts'
+import type { Point } from './saga-tasks.ts'
+import { ConnectionLost, goOn, loseConnection, start, Task, touch } from './saga-tasks.ts'
 import { consultRegister } from './users/consult.ts'
-import type { Claimed, Released } from './users/decider.ts'
 import { users } from './users/decider.ts'
-import { keyOfEmail, keyOfUser, userIdOf } from './users/user-id.ts'
-
-type RegisterPort = Parameters<typeof consultRegister>[0]
-type NetworkPort = Parameters<typeof consultNetwork>[0]
 
 /** What somebody asks for at the gateway. */
 export interface CheckoutPlan {
-  readonly checkoutId: string
   readonly email: string
   readonly order: Order
   readonly token: string
 }
 
-/** What a service may be asked to react to. */
-export interface Cause {
-  readonly id: string
-  readonly checkoutId: string
-  readonly event: SagaEvent | DeadlinePassed
+export interface SagaSettings {
+  /** One for each idempotency key. */
+  readonly plans: readonly CheckoutPlan[]
+  readonly partitioning: Partitioning
+  /** How many processes each service has. */
+  readonly members: 1 | 2
+  /** After how many rounds of coming to rest all deadlines pass, if they do. */
+  readonly expiresInRound: number | undefined
+  /**
+   * Whether a message that was answered is recognised before anything else is done, as the kernel does; otherwise
+   * only the unique index tells, after it was decided once more.
+   */
+  readonly looksFirst: boolean
 }
 
-export interface Commit {
-  readonly service: Service
-  readonly checkoutId: string
-  readonly version: number
-  /** Undefined for the gateway's own, which opens the checkout. */
-  readonly cause: Cause | undefined
-  readonly events: readonly SagaEvent[]
+/** What becomes of a piece of work; undefined: it is done in one go. */
+export type Fate = { readonly then: 'stalls' | 'crashes'; readonly at: Point } | undefined
+
+/**
+ * What becomes of the work that has stalled, when all else is brought to rest: its message waits for it, or is
+ * given to another.
+ */
+export type Unfinished = 'goes on' | 'stalls' | 'stalls, is replaced' | 'stalls, then dies half-way'
+
+export interface Commit extends StoredCommit {
+  /** What was answered; undefined for a request. */
+  readonly on: SagaEvent['type'] | 'DeadlinePassed' | undefined
   /** Who held which user when this was committed. */
   readonly claims: readonly Claim[]
 }
 
-interface Delivery {
+/** A later commit of a stream was on its topic before an earlier one. */
+interface Overtaking {
+  readonly earlier: string
+  readonly later: string
+  /** What had become of the earlier one's own publishing. */
+  readonly because: 'under way' | 'failed' | 'forgotten'
+}
+
+interface Process {
+  readonly name: string
+  /** Whose store it writes. */
   readonly service: Service
-  readonly cause: Cause
+  /** Which of its group's members it is; undefined for the gateway. */
+  readonly member: Member | undefined
+  readonly outbox: Outbox
+  /** What the outbox's timer for marks calls. */
+  readonly mark: () => void
+  readonly offsets: OffsetTracker
+  isSweeping: boolean
 }
 
-/** One try at a delivery, in three steps with room for others between them: read, consult and decide, commit. */
-interface Handling {
-  readonly delivery: Delivery
-  readonly version: number
-  readonly history: readonly SagaEvent[]
-  readonly decided?: readonly SagaEvent[]
-}
-
-type Outcome = 'appended' | 'conflict' | 'duplicate'
+const aLongTimeMillis = 3_600_000
 
 export class SagaModel {
   readonly register = new InMemoryEmailRegister()
   readonly network = new InMemoryPaymentNetwork()
+  readonly broker: Broker
   /** Every commit of every service, in the order in which the stores took them. */
   readonly commits: Commit[] = []
-  /** How often a store has given which answer. */
-  readonly outcomes: Record<Outcome, number> = { appended: 0, conflict: 0, duplicate: 0 }
-  /** Answers to a message that were decided on the newest state although the message had been answered. */
-  readonly answeredAgain: Cause[] = []
+  /** By idempotency key, the checkouts that callers were told with a 202. */
+  readonly accepted = new Map<string, string[]>()
+  readonly overtakings: Overtaking[] = []
+  /** What was thrown and is no lost connection. */
+  readonly faults: unknown[] = []
+  /** What has happened at all, for knowing whether it ever does. */
+  readonly met = new Set<string>()
 
-  readonly #looksFirst: boolean
-  readonly #streams = new Map<string, Commit[]>()
-  readonly #causesCommitted = new Set<string>()
-  readonly #consultAndDecide = reactionsOf(this.register, this.network)
+  readonly #settings: SagaSettings
+  readonly #stores: Record<Service, ModelStore>
+  readonly #react: Record<Service, React>
+  readonly #keys = new Map<string, KeyClaim>()
+  /** Ids of the commits that are on their topic. */
+  readonly #published = new Set<string>()
+  /** Checkouts whose deadline has passed and is not dealt with. */
+  readonly #due = new Set<string>()
+  readonly #processes: Process[]
+  #tasks: Task<Process>[] = []
+  #rounds = 0
+  #nowMillis = Date.UTC(2026, 10, 23)
 
-  readonly #known: Delivery[] = []
-  readonly #acknowledged = new Set<Delivery>()
-  #inFlight: Delivery[] = []
-  #handlings: Handling[] = []
-
-  /**
-   * @param looksFirst whether a message that was answered is recognised before anything else is done, as
-   * shared/kernel/answer.ts does; otherwise only the unique index tells, after it was decided once more
-   */
-  constructor({ looksFirst }: { readonly looksFirst: boolean }) {
-    this.#looksFirst = looksFirst
-  }
-
-  /** The gateway's part: it appends the request to the checkout's stream. */
-  request({ checkoutId, email, order, token }: CheckoutPlan): void {
-    const event: EventOf<'CheckoutRequested'> = {
-      type: 'CheckoutRequested',
-      data: {
-        user: { email, name: 'Ada' },
-        order,
-        payment: { token },
-        deadline: '2026-11-23T12:00:00Z',
-      },
+  constructor(settings: SagaSettings) {
+    this.#settings = settings
+    this.broker = new Broker(settings.partitioning, settings.members)
+    const storeOf = (service: Service) =>
+      new ModelStore(service, {
+        showsCauses: settings.looksFirst,
+        onInsert: (commit) => this.#inserted(commit),
+        onOutcome: (outcome: Outcome) => this.met.add(outcome),
+      })
+    this.#stores = {
+      users: storeOf('users'),
+      orders: storeOf('orders'),
+      payments: storeOf('payments'),
+      checkout: storeOf('checkout'),
     }
-    this.#append('checkout', checkoutId, 1, undefined, [event])
-  }
-
-  /** The clock's part: may be done at any moment after the request, and any number of times. */
-  passDeadline(checkoutId: string): void {
-    const delivery = { service: 'checkout', cause: deadlineOf(checkoutId) } as const
-    const known = this.#known.find(({ cause }) => cause.id === delivery.cause.id)
-    if (!known) this.#known.push(delivery)
-    this.#inFlight.push(known ?? delivery)
-  }
-
-  /** Starts to handle one of the deliveries in flight: reads its stream. */
-  receive(which: number): void {
-    const delivery = takeFrom(this.#inFlight, which)
-    if (delivery) this.#handlings.push(this.#read(delivery))
-  }
-
-  /** Does the next step of one of the handlings that have started. */
-  async proceed(which: number): Promise<void> {
-    const handling = takeFrom(this.#handlings, which)
-    if (!handling) return
-    const { delivery, history, version, decided } = handling
-    const { service, cause } = delivery
-    if (!decided) {
-      this.#handlings.push({ ...handling, decided: await this.#consultAndDecide[service](cause, history) })
-      return
+    const notAsked = () => Promise.resolve(undefined)
+    this.#react = {
+      users: this.#reaction('users', users, consultRegister(this.register)),
+      orders: this.#reaction('orders', orders, notAsked),
+      payments: this.#reaction('payments', payments, consultNetwork(this.network)),
+      checkout: this.#reaction('checkout', checkout, notAsked),
     }
-    const outcome =
-      decided.length === 0
-        ? 'nothing to say'
-        : this.#append(service, cause.checkoutId, version + 1, cause, decided)
-    if (outcome === 'conflict') {
-      // Somebody was faster: the whole handling again, the question to the outside world included.
-      this.#handlings.push(this.#read(delivery))
-    } else {
-      this.#acknowledged.add(delivery)
+    this.#processes = [
+      this.#startProcess('gateway', 'checkout', undefined),
+      ...services.flatMap((service) =>
+        membersOf(settings).map((member) => this.#startProcess(`${service}#${member}`, service, member)),
+      ),
+    ]
+  }
+
+  // What can be done. Any `which` will do: it wraps around. Each returns what it was, in words.
+
+  /** A caller posts, or posts again, under the same key. */
+  request(which: number, fate: Fate): Promise<string> {
+    const plan = which % this.#settings.plans.length
+    const key = `key-${plan}`
+    const { email, order, token } = this.#settings.plans[plan] as CheckoutPlan
+    const body: CheckoutRequest = { user: { email, name: 'Ada' }, order, payment: { token } }
+    const process = this.#processes[0] as Process
+    return this.#runBeyond(process, `request under ${key}`, fate, async () => {
+      const register = {
+        store: this.#stores.checkout,
+        keys: { claim: (_key: string, claim: KeyClaim) => touch('claim', () => this.#claimKey(key, claim)) },
+        now: () => this.#now(),
+        deadlineMillis: 60_000,
+      }
+      const checkoutId = await chooseCheckoutId(register, body, key)
+      const { commit, isNew } = await writeRequest(register, checkoutId, body)
+      this.accepted.set(key, [...(this.accepted.get(key) ?? []), checkoutId])
+      if (isNew) await process.outbox.publish(commit)
+    })
+  }
+
+  get canDeliver(): boolean {
+    return this.#deliverable.length > 0
+  }
+
+  /** The next message of a partition comes to the member that reads it. */
+  deliver(which: number, fate: Fate): Promise<string> {
+    return this.#deliverFrom(pick(this.#deliverable, which), fate)
+  }
+
+  get canGoOn(): boolean {
+    return this.#stalled.length > 0
+  }
+
+  /** Work that has stalled goes on. */
+  async goOn(which: number, fate: Fate): Promise<string> {
+    const task = pick(this.#stalled, which)
+    await goOn(task, fate?.at)
+    return this.#meet(task, `go on to ${task.what}`, fate)
+  }
+
+  /** Work that has stalled loses its connection: what it was about to do is refused, or what it did unheard of. */
+  async loseConnection(which: number): Promise<string> {
+    const task = pick(this.#stalled, which)
+    const at = task.waiting?.at
+    await loseConnection(task)
+    return this.#meet(task, `lose the connection ${at} to ${task.what}`)
+  }
+
+  /** A producer's retry, or a redrive: the same message once more. */
+  duplicate(which: number): string {
+    const { message, recorded } = pick(this.broker.messages, which)
+    this.broker.append([message])
+    return `duplicate ${this.#inWords(recorded)}`
+  }
+
+  /** Fetching of a partition stops, or goes on. */
+  delay(which: number): string {
+    const assignment = pick(this.broker.assignments, which)
+    assignment.delayed = !assignment.delayed
+    return `${assignment.delayed ? 'delay' : 'no longer delay'} ${nameOf(assignment)}`
+  }
+
+  /** A partition moves to the other member of its group, while the first may still have a message in hand. */
+  rebalance(which: number): string {
+    const assignment = pick(this.broker.assignments, which)
+    const member = this.#otherThan(assignment.member)
+    for (const { service, offsets } of this.#processes) if (service === assignment.service) offsets.clear()
+    if (assignment.busy) this.met.add('a zombie')
+    assignTo(assignment, member)
+    return `rebalance ${nameOf(assignment)} to #${member}`
+  }
+
+  crash(which: number): string {
+    const process = pick(this.#processes, which)
+    this.#crash(process)
+    return `crash ${process.name}`
+  }
+
+  mark(which: number, fate: Fate): Promise<string> {
+    return this.#mark(pick(this.#processes, which), fate)
+  }
+
+  commitOffsets(which: number, fate: Fate): Promise<string> {
+    return this.#commitOffsets(pick(this.#processes, which), fate)
+  }
+
+  sweep(which: number, fate: Fate): Promise<string> {
+    return this.#sweep(pick(this.#processes, which), fate)
+  }
+
+  /** A checkout's deadline passes, or is found once more to have passed. */
+  expire(which: number, fate: Fate): Promise<string> {
+    const checkoutId = pick(this.#stores.checkout.checkoutIds, which)
+    this.#due.add(checkoutId)
+    return this.#expire(checkoutId, pick(membersOf(this.#settings), which), fate)
+  }
+
+  /** Everything of one topic, or of one checkout, is sent once more. */
+  replay(which: number): string {
+    const name = pick([...topics, ...this.checkouts], which)
+    const messages = this.broker.firstAppearances
+      .filter(({ message: { topic, key } }) => topic === name || key === name)
+      .map(({ message }) => message)
+    this.broker.append(messages)
+    return `replay ${this.#nameOfCheckout(name) ?? name}: ${messages.length} messages`
+  }
+
+  /** A group reads a partition from its start. */
+  rewind(which: number): string {
+    const assignment = pick(this.broker.assignments, which)
+    assignment.committed = 0
+    assignTo(assignment, assignment.member)
+    return `rewind ${nameOf(assignment)}`
+  }
+
+  /** Brings the saga to rest: all is handled, published and marked. */
+  async rest(unfinished: Unfinished): Promise<void> {
+    const stalled = unfinished === 'goes on' ? [] : this.#stalled
+    await this.#calm(stalled, unfinished === 'stalls, is replaced')
+    if (unfinished === 'stalls, then dies half-way') {
+      // A little further, which may be a question to the outside world, and no more.
+      for (const task of stalled) await goOn(task, 'before insert')
+      for (const { process } of stalled) if (this.#processes.includes(process)) this.#crash(process)
     }
+    await this.#calm()
+    await Promise.all(this.#processes.map((process) => this.#commitOffsets(process)))
   }
 
-  /** Ends one of the handlings that have started, with whatever it has done so far. */
-  crash(which: number): void {
-    const handling = takeFrom(this.#handlings, which)
-    if (handling && !this.#acknowledged.has(handling.delivery)) this.#inFlight.push(handling.delivery)
+  /** Every message comes once more, as a copy and from the start, and every deadline passes. */
+  async repeatEverything(): Promise<void> {
+    this.broker.append(this.broker.firstAppearances.map(({ message }) => message))
+    this.broker.assignments.forEach((_, index) => this.rewind(index))
+    this.#expireAll()
+    await this.rest('goes on')
   }
 
-  /** Delivers once more something that was sent at any time, handled or not. */
-  redeliver(which: number): void {
-    const delivery = this.#known[which % this.#known.length]
-    if (delivery) this.#inFlight.push(delivery)
-  }
+  // What can be seen.
 
-  /** Redelivers everything that was ever sent. */
-  redeliverEverything(): void {
-    this.#inFlight.push(...this.#known)
-  }
-
-  /** True while something is in flight or being handled. */
-  get isBusy(): boolean {
-    return this.#inFlight.length > 0 || this.#handlings.length > 0
-  }
-
-  /** True when nothing can be done any more but to go on with so many handlings. */
-  onlyStalledLeft(stalled: number): boolean {
-    return this.#inFlight.length === 0 && this.#handlings.length === stalled
-  }
-
-  get handlingsUnderWay(): number {
-    return this.#handlings.length
-  }
-
-  /**
-   * One step in the order of arrival; enough of them bring the model to rest.
-   * @param stalled so many handlings, those that started first, wait until there is nothing else to do
-   */
-  async step(stalled: number): Promise<void> {
-    if (this.#handlings.length > stalled) await this.proceed(stalled)
-    else if (this.#inFlight.length > 0) this.receive(0)
-    else await this.proceed(0)
+  get checkouts(): readonly string[] {
+    return this.#stores.checkout.checkoutIds
   }
 
   /** A service's events of one checkout, oldest first. */
   eventsOf(service: Service, checkoutId: string): readonly SagaEvent[] {
-    return this.#stream(service, checkoutId).flatMap((commit) => commit.events)
+    return this.#stores[service].stream(checkoutId).flatMap(({ events }) => events.map(({ event }) => event))
   }
 
-  #read(delivery: Delivery): Handling {
-    const { service, cause } = delivery
-    const stream = this.#stream(service, cause.checkoutId)
-    const history = stream.flatMap((commit) => commit.events)
-    const answered = this.#looksFirst && stream.some((commit) => commit.cause?.id === cause.id)
-    return { delivery, version: stream.length, history, ...(answered && { decided: [] }) }
+  /** Answers to a message that were decided on the newest state although the message had been answered. */
+  get answeredAgain(): readonly string[] {
+    return services.flatMap((service) => this.#stores[service].answeredAgain)
   }
 
-  #append(
+  #reaction<State, Event extends SagaEvent, Asked, Reply>(
     service: Service,
-    checkoutId: string,
-    version: number,
-    cause: Cause | undefined,
-    events: readonly SagaEvent[],
-  ): Outcome {
-    const outcome = this.#insert({
-      service,
-      checkoutId,
-      version,
-      cause,
-      events,
-      claims: this.register.claims,
-    })
-    this.outcomes[outcome] += 1
-    return outcome
+    decider: Decider<State, Input<Asked, Reply>, Event>,
+    consult: (question: Input<Asked>, state: State) => Promise<Reply>,
+  ): React {
+    const logic = {
+      decider,
+      consult: (question: Input<Asked>, state: State) => touch('consult', () => consult(question, state)),
+    }
+    // What comes was routed by the flow table, so it is what the decider accepts.
+    return (question) =>
+      answer(asEventStore(this.#stores[service]), logic, question as Question<Asked>, () => this.#now())
   }
 
-  #insert(commit: Commit): Outcome {
-    const { service, checkoutId, version, cause, events } = commit
-    const taken = this.#stream(service, checkoutId)[version - 1]
-    if (taken) return taken.cause?.id === cause?.id ? 'duplicate' : 'conflict'
-    if (cause) {
-      const committedAs = `${service} ${cause.id}`
-      if (this.#causesCommitted.has(committedAs)) {
-        this.answeredAgain.push(cause)
-        return 'duplicate'
+  /** As consumers/service.ts and its retry do. */
+  async #handle(process: Process, question: Question<SagaEvent | DeadlinePassed>): Promise<void> {
+    for (;;) {
+      try {
+        const answered = await this.#react[process.service](question)
+        if (answered) await process.outbox.publish(answered.commit)
+        return
+      } catch (error) {
+        if (!(error instanceof ConnectionLost)) throw error
       }
-      this.#causesCommitted.add(committedAs)
     }
-    this.#stream(service, checkoutId).push(commit)
-    this.commits.push(commit)
-    events.forEach((event, index) => {
-      this.#publish({ id: `${service}/${checkoutId}@${version}/${index}`, checkoutId, event })
+  }
+
+  #deliverFrom(assignment: Assignment, fate?: Fate): Promise<string> {
+    const next = nextOf(assignment)
+    ok(next, 'nothing to deliver')
+    const { service, topic, partition, member, generation, handled } = assignment
+    const { offset, recorded } = next
+    const process = this.#processOf(service, member)
+    if (handled.has(offset)) this.met.add('a redelivery')
+    assignment.position = offset + 1
+    assignment.busy = true
+    const what = `deliver ${this.#inWords(recorded)} to ${process.name}`
+    return this.#runBeyond(process, what, fate, async () => {
+      const { id: causedBy, checkoutId, event } = recorded
+      await this.#handle(process, { causedBy, checkoutId, event })
+      handled.add(offset)
+      process.offsets.handled(topic, partition, offset.toString())
+      if (assignment.generation === generation) assignment.busy = false
     })
-    return 'appended'
   }
 
-  #publish(cause: Cause & { readonly event: SagaEvent }): void {
-    for (const service of services) {
-      if (!consumedBy(service).has(cause.event.type)) continue
-      const delivery = { service, cause }
-      this.#known.push(delivery)
-      this.#inFlight.push(delivery)
+  #expire(checkoutId: string, member: Member, fate?: Fate): Promise<string> {
+    const process = this.#processOf('checkout', member)
+    const what = `expire ${this.#nameOfCheckout(checkoutId)} in ${process.name}`
+    return this.#runBeyond(process, what, fate, async () => {
+      const event = { type: 'DeadlinePassed' } as const
+      await this.#handle(process, { causedBy: `deadline/${checkoutId}`, checkoutId, event })
+      this.#due.delete(checkoutId)
+    })
+  }
+
+  #sweep(process: Process, fate?: Fate): Promise<string> {
+    const later = new Date(this.#nowMillis + aLongTimeMillis)
+    return this.#run(process, `sweep in ${process.name}`, fate, async () => {
+      if (process.isSweeping) return
+      process.isSweeping = true
+      try {
+        if ((await process.outbox.sweep(later)) > 0) this.met.add('swept')
+      } finally {
+        process.isSweeping = false
+      }
+    })
+  }
+
+  #mark(process: Process, fate?: Fate): Promise<string> {
+    return this.#run(process, `mark in ${process.name}`, fate, async () => {
+      process.mark()
+      await Promise.resolve()
+    })
+  }
+
+  #commitOffsets(process: Process, fate?: Fate): Promise<string> {
+    return this.#run(process, `commit offsets of ${process.name}`, fate, async () => {
+      const batch = process.offsets.take()
+      if (batch.length === 0) return
+      await touch('offset commit', () => {
+        for (const next of batch) this.broker.commitOffset(next, process.service)
+      })
+    })
+  }
+
+  /** Starts a task, and lets it meet its fate. */
+  async #run(process: Process, what: string, fate: Fate, work: () => Promise<void>): Promise<string> {
+    const task = new Task(process, what, fate?.at)
+    this.#tasks.push(task)
+    await start(task, work)
+    return this.#meet(task, what, fate)
+  }
+
+  #meet(task: Task<Process>, what: string, fate?: Fate): string {
+    if (task.fault !== undefined && !(task.fault instanceof ConnectionLost)) this.faults.push(task.fault)
+    if (!fate || !task.waiting) return what
+    this.met.add(`${fate.then} ${fate.at}`)
+    if (fate.then === 'crashes') this.#crash(task.process)
+    return `${what}; ${task.process.name} ${fate.then} ${fate.at}`
+  }
+
+  /** What has been handled is marked, and its offset committed, a while after: the fate may wait there. */
+  async #runBeyond(process: Process, what: string, fate: Fate, work: () => Promise<void>): Promise<string> {
+    const done = await this.#run(process, what, fate, work)
+    if (fate?.at.endsWith('mark')) return `${done}; ${await this.#mark(process, fate)}`
+    if (fate?.at.endsWith('offset commit')) return `${done}; ${await this.#commitOffsets(process, fate)}`
+    return done
+  }
+
+  /** A process loses what it remembers; the other member of its group takes over, and it is started again. */
+  #crash(process: Process): void {
+    for (const task of this.#tasks) {
+      if (task.process !== process || task.hasEnded) continue
+      task.waiting = undefined
+      task.hasFailed = true
+    }
+    this.#tasks = this.#tasks.filter((task) => task.process !== process)
+    const { name, service, member } = process
+    this.#processes[this.#processes.indexOf(process)] = this.#startProcess(name, service, member)
+    for (const assignment of this.broker.assignments) {
+      if (assignment.service !== service || assignment.member !== member) continue
+      assignTo(assignment, this.#otherThan(member))
     }
   }
 
-  #stream(service: Service, checkoutId: string): Commit[] {
-    const name = `${service}/${checkoutId}`
-    const stream = this.#streams.get(name) ?? []
-    this.#streams.set(name, stream)
-    return stream
+  async #calm(stalled: readonly Task[] = [], areReplaced = false): Promise<void> {
+    for (let isBusy = true; isBusy; isBusy = await this.#oneRound(stalled, areReplaced)) {
+      this.#rounds += 1
+      if (this.#rounds === this.#settings.expiresInRound) this.#expireAll()
+      if (this.#rounds < 300) continue
+      this.faults.push(new Error('the saga does not come to rest'))
+      return
+    }
+  }
+
+  #expireAll(): void {
+    for (const checkoutId of this.checkouts) this.#due.add(checkoutId)
+  }
+
+  /** @returns false when there is nothing left to do */
+  async #oneRound(stalled: readonly Task[], areReplaced: boolean): Promise<boolean> {
+    const goingOn = this.#stalled.filter((task) => !stalled.includes(task))
+    for (const task of goingOn) {
+      await goOn(task)
+      this.#meet(task, task.what)
+    }
+    this.broker.assignments.forEach((assignment, index) => {
+      assignment.delayed = false
+      if (assignment.busy && areReplaced) this.rebalance(index)
+    })
+    const deliverable = this.#deliverable
+    await Promise.all(deliverable.map((assignment) => this.#deliverFrom(assignment)))
+    const due = [...this.#due]
+    await Promise.all(due.map((checkoutId) => this.#expire(checkoutId, 0)))
+    if (goingOn.length + deliverable.length + due.length > 0) return true
+    if (this.#areAllPublished()) return false
+    for (const process of this.#processes) await this.#mark(process)
+    if (this.#areAllPublished()) return false
+    for (const process of this.#processes) {
+      await this.#sweep(process)
+      await this.#mark(process)
+    }
+    const areAllPublished = this.#areAllPublished()
+    if (!areAllPublished && stalled.length === 0)
+      this.faults.push(new Error('sweeps leave commits unpublished'))
+    return areAllPublished
+  }
+
+  #startProcess(name: string, service: Service, member: Member | undefined): Process {
+    const outbox = new Outbox({
+      store: asEventStore(this.#stores[service]),
+      send: (messages) => touch('publish', () => this.#append(messages)),
+      log: silent,
+      sweepIntervalMillis: 0,
+      sweepGraceMillis: 0,
+    })
+    const mark = startWithoutClock(outbox)
+    return { name, service, member, outbox, mark, offsets: new OffsetTracker(), isSweeping: false }
+  }
+
+  #inserted(commit: StoredCommit): void {
+    const cause = this.commits.flatMap(({ events }) => events).find(({ id }) => id === commit.causedBy)
+    const on = commit.causedBy.startsWith('deadline/') ? ('DeadlinePassed' as const) : cause?.event.type
+    this.commits.push(Object.assign(commit, { on, claims: this.register.claims }))
+  }
+
+  #append(messages: readonly ProducerMessage[]): void {
+    const before = this.broker.messages.length
+    this.broker.append(messages)
+    for (const { recorded } of this.broker.messages.slice(before)) this.#appeared(recorded)
+  }
+
+  #appeared({ id, checkoutId }: RecordedEvent): void {
+    const commit = this.commits.find(({ events }) => events.some((event) => event.id === id))
+    if (!commit || this.#published.has(commit.id)) return
+    this.#published.add(commit.id)
+    for (const earlier of this.#stores[commit.service].stream(checkoutId)) {
+      if (earlier.version >= commit.version || this.#published.has(earlier.id)) continue
+      const { hasFailed, hasEnded } = earlier.insertedBy
+      const because = hasFailed ? 'failed' : hasEnded ? 'forgotten' : 'under way'
+      this.overtakings.push({ earlier: earlier.id, later: commit.id, because })
+      this.met.add(`overtaken, ${because}`)
+    }
+  }
+
+  #claimKey(key: string, claim: KeyClaim): KeyClaim {
+    const first = this.#keys.get(key) ?? claim
+    this.#keys.set(key, first)
+    return first
+  }
+
+  #now(): Date {
+    return new Date(++this.#nowMillis)
+  }
+
+  #processOf(service: Service, member: Member): Process {
+    const process = this.#processes.find((each) => each.service === service && each.member === member)
+    ok(process, `${service}#${member} does not run`)
+    return process
+  }
+
+  #otherThan(member: Member): Member {
+    return this.#settings.members === 2 && member === 0 ? 1 : 0
+  }
+
+  get #deliverable(): readonly Assignment[] {
+    return this.broker.assignments.filter((assignment) => nextOf(assignment) !== undefined)
+  }
+
+  get #stalled(): readonly Task<Process>[] {
+    return this.#tasks.filter(({ waiting }) => waiting !== undefined)
+  }
+
+  #areAllPublished(): boolean {
+    return services.every((service) => this.#stores[service].allArePublished)
+  }
+
+  #inWords({ event, checkoutId }: RecordedEvent): string {
+    return `${event.type} of ${this.#nameOfCheckout(checkoutId)}`
+  }
+
+  #nameOfCheckout(checkoutId: string): string | undefined {
+    const index = this.checkouts.indexOf(checkoutId)
+    return index < 0 ? undefined : `c${index + 1}`
   }
 }
 
-const deadlineOf = (checkoutId: string): Cause => ({
-  id: `deadline/${checkoutId}`,
-  checkoutId,
-  event: { type: 'DeadlinePassed' },
-})
+const membersOf = ({ members }: SagaSettings): readonly Member[] => (members === 1 ? [0] : [0, 1])
 
-/** Any index will do: it wraps around. */
-function takeFrom<Item>(items: Item[], which: number): Item | undefined {
-  return items.splice(which % items.length, 1)[0]
+type React = (question: Question<SagaEvent | DeadlinePassed>) => Promise<Answered | undefined>
+
+function pick<Item>(items: readonly Item[], which: number): Item {
+  const item = items[which % items.length]
+  ok(item !== undefined, 'nothing to pick from')
+  return item
 }
 
-type Reaction = (cause: Cause, history: readonly SagaEvent[]) => Promise<readonly SagaEvent[]>
+const nameOf = ({ service, topic, partition }: Assignment): string => `${topic}/${partition} for ${service}`
 
-/** What each service does with a message and the history it has read: consult, then decide. */
-function reactionsOf(
-  register: InMemoryEmailRegister,
-  network: InMemoryPaymentNetwork,
-): Record<Service, Reaction> {
-  const notAsked = () => Promise.resolve(undefined)
-  return {
-    users: reaction(users, consultRegister(register)),
-    orders: reaction(orders, notAsked),
-    payments: reaction(payments, consultNetwork(network)),
-    checkout: reaction(checkout, notAsked),
-  }
-}
+/** It is asked for no more than what the model's store has. */
+const asEventStore = (store: ModelStore): EventStore => store as unknown as EventStore
 
-/** The model routes by the flow table, so what arrives is what the decider accepts: hence the two casts. */
-const reaction =
-  <State, Event extends Cause['event'], Answer, Produced extends SagaEvent>(
-    decider: Decider<State, Input<Event, Answer>, Produced>,
-    consult: (question: Input<Event>, state: State) => Promise<Answer>,
-  ): Reaction =>
-  async ({ checkoutId, event }, history) => {
-    const state = fold(decider, history as readonly Produced[])
-    const question = { checkoutId, event: event as Event, answer: undefined }
-    return decider.decide({ ...question, answer: await consult(question, state) }, state)
-  }
-
-/** That a checkout relies on a user. */
-export interface Claim {
-  readonly checkoutId: string
-  readonly email: string
-  readonly userId: string
-}
-
-interface RegisterEntry {
-  readonly version: number
-  /** Null where a claim is barred. */
-  readonly userId: string | null
-  /** How many checkouts rely on the user after this entry. */
-  readonly claims: number
-}
-
-const blank: RegisterEntry = { version: 0, userId: null, claims: 0 }
-const nothingToRelease: Released = { kind: 'released', userId: null, lastClaim: false }
+const silent = { info: () => undefined, warn: () => undefined } as unknown as Logger
 
 /**
- * One user per email, for as long as some checkout relies on it. Whoever claims the email after the last
- * release is another user, with an id of its own: the revocation of the first is still on its way.
- *
- * A checkout claims once and releases once, and what it was answered first it is answered for ever. What it
- * releases before it has claimed it can claim no more: a handling that read its stream before the release may
- * claim after it, and nobody would release that again.
+ * Starts an outbox whose timers never fire.
+ * @returns what its timer for marks would call
  */
-export class InMemoryEmailRegister implements RegisterPort {
-  /** By `<checkoutId>/claim` or `<checkoutId>/release`. */
-  readonly #entered = new Map<string, RegisterEntry>()
-  /** The last of each email, by its key. */
-  readonly #last = new Map<string, RegisterEntry>()
-  readonly #claims = new Map<string, Claim>()
-
-  claim(checkoutId: string, { email }: { readonly email: string }): Promise<Claimed | Released> {
-    const key = keyOfEmail(email)
-    const entry = this.#enter(`${checkoutId}/claim`, () => {
-      const last = this.#last.get(key) ?? blank
-      const version = last.version + 1
-      const userId = last.userId !== null && last.claims > 0 ? last.userId : userIdOf(key, version)
-      const claim = { version, userId, claims: last.claims + 1 }
-      this.#last.set(key, claim)
-      this.#claims.set(checkoutId, { checkoutId, email, userId })
-      return claim
-    })
-    const { userId, claims } = entry
-    return Promise.resolve(
-      userId === null ? nothingToRelease : { kind: 'claimed', userId, existing: claims > 1 },
-    )
+function startWithoutClock(outbox: Outbox): () => void {
+  const { setInterval, setTimeout } = globalThis
+  let mark: () => void = () => undefined
+  const timers = {
+    setInterval: (tick: () => void) => {
+      mark = tick
+    },
+    setTimeout: () => undefined,
   }
-
-  /** Gives back the claim, or bars a later one when it is not known to have been made. */
-  release(checkoutId: string, knownUserId?: string): Promise<Released> {
-    const userId = knownUserId ?? this.#enter(`${checkoutId}/claim`, () => blank).userId
-    if (userId === null) return Promise.resolve(nothingToRelease)
-    const entry = this.#enter(`${checkoutId}/release`, () => {
-      const key = keyOfUser(userId)
-      const last = this.#last.get(key) ?? blank
-      ok(last.userId === userId && last.claims > 0, `${checkoutId} releases ${userId}, whom nobody claims`)
-      const release = { version: last.version + 1, userId, claims: last.claims - 1 }
-      this.#last.set(key, release)
-      this.#claims.delete(checkoutId)
-      return release
-    })
-    return Promise.resolve({ kind: 'released', userId, lastClaim: entry.claims === 0 })
+  Object.assign(globalThis, timers)
+  try {
+    outbox.start()
+  } finally {
+    Object.assign(globalThis, { setInterval, setTimeout })
   }
-
-  /** The claims that count. */
-  get claims(): readonly Claim[] {
-    return [...this.#claims.values()]
-  }
-
-  #enter(receipt: string, make: () => RegisterEntry): RegisterEntry {
-    const entry = this.#entered.get(receipt) ?? make()
-    this.#entered.set(receipt, entry)
-    return entry
-  }
+  return mark
 }
-
-/** Why the network declines, by token; it captures on any other. */
-const declines: Readonly<Record<string, Reason>> = {
-  tok_declined: 'card_declined',
-  tok_insufficient_funds: 'insufficient_funds',
-}
-
-type Settled = Exclude<NetworkAnswer, undefined | { readonly kind: 'refunded' }>
-
-interface LedgerEntry {
-  readonly checkoutId: string
-  readonly kind: 'capture' | 'refund'
-  readonly amount: number
-}
-
-/**
- * One payment per checkout: what it was asked first settles it, captured, declined or barred, and a capture may
- * be refunded once. To a capture it answers for ever what it answered first, also when that has been refunded.
- */
-export class InMemoryPaymentNetwork implements NetworkPort {
-  readonly #settled = new Map<string, Settled>()
-  readonly #refunded = new Set<string>()
-  /** The money that has moved, oldest first. */
-  readonly ledger: LedgerEntry[] = []
-
-  capture(checkoutId: string, token: string, total: Money): Promise<NetworkAnswer> {
-    const settled = this.#settled.get(checkoutId)
-    if (settled) return Promise.resolve(settled)
-    const reason = declines[token]
-    if (reason) return this.#settle(checkoutId, { kind: 'declined', reason })
-    this.ledger.push({ checkoutId, kind: 'capture', amount: total.amount })
-    return this.#settle(checkoutId, { kind: 'captured', paymentId: `payment-${checkoutId}`, total })
-  }
-
-  /** Refunds what was captured, or bars a later capture. */
-  cancel(checkoutId: string): Promise<NetworkAnswer> {
-    const settled = this.#settled.get(checkoutId) ?? { kind: 'barred' }
-    if (settled.kind !== 'captured') return this.#settle(checkoutId, settled)
-    if (!this.#refunded.has(checkoutId)) {
-      this.ledger.push({ checkoutId, kind: 'refund', amount: settled.total.amount })
-      this.#refunded.add(checkoutId)
-    }
-    return Promise.resolve({ ...settled, kind: 'refunded' })
-  }
-
-  #settle(checkoutId: string, answer: Settled): Promise<Settled> {
-    this.#settled.set(checkoutId, answer)
-    return Promise.resolve(answer)
-  }
-}
-
-/** What an order costs by the catalogue, in minor units; worked out apart from the orders service. */
-export const priceOf = ({ items }: Order): number =>
-  items.reduce((sum, { sku, quantity }) => sum + quantity * (findProduct(sku)?.price.amount ?? Number.NaN), 0)
 
 /** What happened, a line per commit, for reading a counterexample. */
 export const narrate = ({ commits }: SagaModel): string =>
   commits
-    .map(({ service, checkoutId, version, cause, events }) =>
-      [
-        `${service}/${checkoutId}@${version}:`.padEnd(16),
-        (cause?.event.type ?? 'the gateway').padEnd(20),
-        '->',
-        events.map((event) => `${event.type} ${JSON.stringify(event.data)}`).join(', '),
-      ].join(' '),
-    )
+    .map(({ service, checkoutId, version, on, events }) => {
+      const stream = `${service}/${checkoutId.slice(0, 4)}@${version}:`
+      const told = events.map(({ event }) => `${event.type} ${JSON.stringify(event.data)}`).join(', ')
+      return `${stream.padEnd(16)} ${(on ?? 'a request').padEnd(20)} -> ${told}`
+    })
     .join('\n')

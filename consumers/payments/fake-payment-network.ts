@@ -86,6 +86,7 @@ export class FakePaymentNetwork {
   cancel(checkoutId: string): Promise<NetworkAnswer> {
     return asClient('cancel', async () => {
       const first = await this.#enterFirst({ checkoutId, kind: 'barred' })
+      this.#failuresSoFar.delete(checkoutId)
       if (first.kind !== 'captured') return toAnswer(first)
       failpoint('refund-due')
       const refund = { ...first, _id: `${checkoutId}@2`, kind: 'refunded', at: new Date() } as const

@@ -3,7 +3,7 @@
  * written only when OTEL_PROPAGATORS asks for it. Of a message that has both, W3C wins.
  */
 import type { Context, TextMapGetter, TextMapPropagator, TextMapSetter } from '@opentelemetry/api'
-import { trace } from '@opentelemetry/api'
+import { diag, trace } from '@opentelemetry/api'
 import {
   CompositePropagator,
   isTracingSuppressed,
@@ -48,7 +48,10 @@ export function createPropagator(
   )
 }
 
-/** Reads within bounds, and replaces what an earlier hop has written. */
+/**
+ * Reads within bounds, and replaces what an earlier hop has written. It never throws: it is called by whoever sends,
+ * receives or commits, and a message must not fail, or come back for ever, for the sake of its trace.
+ */
 class BoundedPropagator implements TextMapPropagator {
   readonly #writer: TextMapPropagator
   readonly #reader: TextMapPropagator
@@ -59,13 +62,22 @@ class BoundedPropagator implements TextMapPropagator {
   }
 
   inject(context: Context, carrier: unknown, setter: TextMapSetter): void {
-    if (trace.getSpanContext(context) && !isTracingSuppressed(context)) removePropagationHeaders(carrier)
-    this.#writer.inject(context, carrier, setter)
+    try {
+      if (trace.getSpanContext(context) && !isTracingSuppressed(context)) removePropagationHeaders(carrier)
+      this.#writer.inject(context, carrier, setter)
+    } catch (error) {
+      diag.error('trace context not written', error)
+    }
   }
 
   extract(context: Context, carrier: unknown, getter: TextMapGetter): Context {
-    const bounded = boundedGetter(carrier, getter)
-    return bounded ? this.#reader.extract(context, carrier, bounded) : context
+    try {
+      const bounded = boundedGetter(carrier, getter)
+      return bounded ? this.#reader.extract(context, carrier, bounded) : context
+    } catch (error) {
+      diag.error('trace context not read', error)
+      return context
+    }
   }
 
   fields(): string[] {

@@ -10,6 +10,8 @@ export const sagaIdOf = (from: Context): string | undefined => from.getValue(key
 
 /** Runs `work` for one checkout: the active span and all that start inside carry its id. */
 export function withSagaId<T>(sagaId: string, work: () => T): T {
-  trace.getActiveSpan()?.setAttribute(ATTR_SAGA_ID, sagaId)
+  const span = trace.getActiveSpan()
+  // A request's span has ended when its commit is published.
+  if (span?.isRecording()) span.setAttribute(ATTR_SAGA_ID, sagaId)
   return context.with(context.active().setValue(key, sagaId), work)
 }

@@ -1,4 +1,5 @@
 import { deepEqual, equal } from 'node:assert/strict'
+import { diag } from '@opentelemetry/api'
 import { SimpleSpanProcessor } from '@opentelemetry/sdk-trace'
 import type { RecordedSpans } from './recorded-spans.ts'
 import { recordSpans } from './recorded-spans.ts'
@@ -40,6 +41,25 @@ describe('the spans that are exported', () => {
         ['after', undefined],
         // Active when the id became known: that is the consumer span.
         ['before', 'checkout-1'],
+      ],
+    )
+  })
+
+  it('are left as they were once they have ended, without a warning', () => {
+    const warnings: unknown[] = []
+    const note = (...parts: unknown[]): void => void warnings.push(parts)
+    diag.setLogger({ error: note, warn: note, info() {}, debug() {}, verbose() {} })
+    spans.tracer.startActiveSpan('request', (active) => {
+      active.end()
+      withSagaId('checkout-1', () => span('published later'))
+    })
+    diag.disable()
+    deepEqual(warnings, [])
+    deepEqual(
+      spans.exporter.getFinishedSpans().map(({ name, attributes }) => [name, attributes['saga.id']]),
+      [
+        ['request', undefined],
+        ['published later', 'checkout-1'],
       ],
     )
   })

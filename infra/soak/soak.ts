@@ -1,0 +1,42 @@
+// `npm run soak`: a long steady load on everything, and which processes grow under it.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { runUntilStopped } from '../native/run-until-stopped.ts'
+import { runSoak } from './run-soak.ts'
+import type { SoakOptions } from './soak-options.ts'
+import { BadUsage, help, parseCommandLine } from './soak-options.ts'
+import { judge, toMarkdown, toSvg } from './soak-report.ts'
+
+const badUsage = 2
+
+function main(): Promise<void> | undefined {
+  try {
+    const options = parseCommandLine(process.argv.slice(2))
+    if (options !== 'help') return soak(options)
+    console.log(help)
+  } catch (error) {
+    if (!(error instanceof BadUsage)) throw error
+    console.error(`${error.message}\nnpm run soak -- --help tells more.`)
+    process.exitCode = badUsage
+  }
+  return undefined
+}
+
+const soak = (options: SoakOptions): Promise<void> =>
+  runUntilStopped(async (onStop) => {
+    const { load, watched } = await runSoak(options, onStop, (line) => process.stderr.write(`${line}\n`))
+    const result = judge(load, watched)
+    const { outputFolder } = options
+    mkdirSync(outputFolder, { recursive: true })
+    writeFileSync(
+      join(outputFolder, 'soak.json'),
+      `${JSON.stringify({ ...result, watched }, undefined, 2)}\n`,
+    )
+    writeFileSync(join(outputFolder, 'soak.md'), toMarkdown(result))
+    for (const each of watched) writeFileSync(join(outputFolder, `${each.name}.svg`), toSvg(each))
+    console.log(options.json ? JSON.stringify(result) : toMarkdown(result))
+    process.stderr.write(`Report: ${outputFolder}\n`)
+    if (!result.passed) throw new Error('the soak has failed')
+  })
+
+await main()

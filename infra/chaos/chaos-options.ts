@@ -15,12 +15,15 @@ export interface ChaosOptions {
   readonly environment: Readonly<Record<string, string>>
 }
 
+/** The promise: so long after the last fault every checkout has ended. */
+const settleMillis = 120_000
+
 /** 10,000 checkouts in 17 minutes. */
 const full = {
   checkouts: 10_000,
   ratePerSecond: 10,
   sessionTimeoutMillis: 10_000,
-  settleMillis: 120_000,
+  settleMillis,
   faults: {
     kills: 50,
     freezes: 20,
@@ -42,7 +45,7 @@ const small = {
   checkouts: 1_000,
   ratePerSecond: 16,
   sessionTimeoutMillis: 6_000,
-  settleMillis: 45_000,
+  settleMillis,
   faults: {
     kills: 2,
     freezes: 1,
@@ -84,7 +87,7 @@ store, the topics and the payment network's ledger.
   --checkouts <n>  how many
   --rate <n>       how many a second, however the system does; ${full.ratePerSecond}, small ${small.ratePerSecond}
   --seed <n>       repeats a run: the same checkouts, the same faults at the same times; random, and printed
-  --settle <s>     how long after the last fault every checkout must have ended; ${full.settleMillis / 1_000}, small ${small.settleMillis / 1_000}
+  --settle <s>     how long after the last fault every checkout must have ended; ${settleMillis / 1_000}
   --json           what was injected and found, as one JSON document on standard output
   --help           this
 

@@ -19,7 +19,7 @@ describe('a thousand checkouts under ten faults', () => {
 
   // Its own servers, not those of the other tests: it kills them.
   it('all end as promised, and what happened twice had no effect twice', async function () {
-    this.timeout(180_000)
+    this.timeout(300_000)
     const result = await runChaos(smallChaos(seed), {
       onStop: (stop) => stops.push(stop),
       say: (line) => said.push(line),

@@ -1,5 +1,6 @@
 import { equal, match, throws } from 'node:assert/strict'
-import { BadUsage, help, parseCommandLine } from './chaos-options.ts'
+import { BadUsage } from '../../shared/process/command-line.ts'
+import { help, parseCommandLine } from './chaos-options.ts'
 
 const parsed = (...commandLine: string[]) => {
   const options = parseCommandLine(commandLine)

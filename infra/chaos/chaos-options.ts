@@ -1,7 +1,7 @@
 /** The command line of `npm run chaos`, and the sizes of a run. */
 import { randomInt } from 'node:crypto'
-import { parseArgs } from 'node:util'
 import type { FaultCounts } from './fault-schedule.ts'
+import { parseOptions, wholeNumber } from '../../shared/process/command-line.ts'
 
 export interface ChaosOptions {
   readonly seed: number
@@ -72,11 +72,6 @@ export const smallChaos = (seed: number = newSeed()): ChaosOptions => ({ ...smal
 
 const newSeed = (): number => randomInt(2 ** 31)
 
-/** The command was not understood; the message says how it is meant. */
-export class BadUsage extends Error {
-  readonly code = 'bad_usage'
-}
-
 export const help = `Places checkouts at a steady rate while services are killed and frozen, Kafka, the store and the Collector are
 restarted and killed, and the network between them fails; then compares what the clients were told with the
 store, the topics and the payment network's ledger.
@@ -115,30 +110,19 @@ export function parseCommandLine(
 }
 
 function parse(commandLine: readonly string[]) {
-  try {
-    const { values } = parseArgs({
-      args: [...commandLine],
-      options: {
-        small: { type: 'boolean', default: false },
-        checkouts: { type: 'string' },
-        rate: { type: 'string' },
-        seed: { type: 'string' },
-        settle: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    return values
-  } catch (error) {
-    throw new BadUsage((error as Error).message, { cause: error })
-  }
-}
-
-function wholeNumber(option: string, value: string | undefined, lowest: number): number | undefined {
-  if (value === undefined) return undefined
-  const number = Number(value)
-  if (/^\d+$/.test(value) && number >= lowest && number < 2 ** 31) return number
-  throw new BadUsage(`${option} is ${JSON.stringify(value)}: a whole number from ${lowest} on is wanted.`)
+  const { values } = parseOptions({
+    args: [...commandLine],
+    options: {
+      small: { type: 'boolean', default: false },
+      checkouts: { type: 'string' },
+      rate: { type: 'string' },
+      seed: { type: 'string' },
+      settle: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  return values
 }
 
 function sum(counts: FaultCounts): number {

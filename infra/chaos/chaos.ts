@@ -1,7 +1,8 @@
 // `npm run chaos`: checkouts under faults, and whether every promise was kept.
 import { runUntilStopped } from '../native/run-until-stopped.ts'
 import type { ChaosOptions } from './chaos-options.ts'
-import { BadUsage, help, parseCommandLine } from './chaos-options.ts'
+import { BadUsage } from '../../shared/process/command-line.ts'
+import { help, parseCommandLine } from './chaos-options.ts'
 import { describeResult, hasPassed } from './chaos-report.ts'
 import { runChaos } from './run-chaos.ts'
 

@@ -1,9 +1,9 @@
 /** The command line of `npm run crash-points`. */
-import { parseArgs } from 'node:util'
 import { serviceNames } from '../native/services.ts'
 import type { Cell } from './crash-points-cells.ts'
 import { cells } from './crash-points-cells.ts'
 import { failpoints } from '../../shared/process/failpoints.ts'
+import { BadUsage, parseOptions, wholeNumber } from '../../shared/process/command-line.ts'
 
 export interface CrashPointsOptions {
   readonly times: number
@@ -11,17 +11,14 @@ export interface CrashPointsOptions {
   readonly wanted: readonly Cell[]
 }
 
-/** The command was not understood; the message says how it is meant. */
-export class BadUsage extends Error {
-  readonly code = 'bad_usage'
-}
+const timesEach = 20
 
 export const help = `Kills each service at each named point of the runtime, on real servers, and sees whether everything
 recovers: every checkout ends once, with the right money, and every event is on its topic.
 
   npm run crash-points [-- options]
 
-  --times <n>      how often each (20); each time is a lap, on fresh servers
+  --times <n>      how often each (${timesEach}); each time is a lap, on fresh servers
   --service <s>    only this one: ${serviceNames.join(', ')}
   --point <p>      only this one, for instance committed; --help points lists them
   --seed <n>       of the first lap, to go the same way again; the next laps have the next numbers
@@ -55,30 +52,23 @@ export function parseCommandLine(commandLine: readonly string[]): CrashPointsOpt
       `No service and point are ${[values.service, values.point].filter(Boolean).join(' and ')}; see --help points.`,
     )
   }
-  const seed =
-    values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : positive('seed', values.seed)
-  return { times: positive('times', values.times), seed, wanted }
-}
-
-function parse(commandLine: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...commandLine],
-      allowPositionals: true,
-      options: {
-        help: { type: 'boolean', short: 'h', default: false },
-        times: { type: 'string', default: '20' },
-        service: { type: 'string' },
-        point: { type: 'string' },
-        seed: { type: 'string' },
-      },
-    })
-  } catch (error) {
-    throw new BadUsage((error as Error).message, { cause: error })
+  return {
+    times: wholeNumber('--times', values.times, 1) ?? timesEach,
+    seed: wholeNumber('--seed', values.seed, 1) ?? Math.floor(Math.random() * 1_000_000),
+    wanted,
   }
 }
 
-function positive(name: string, value: string): number {
-  if (/^[1-9]\d{0,8}$/.test(value)) return Number(value)
-  throw new BadUsage(`--${name} is ${JSON.stringify(value)}: a number from 1 is wanted.`)
+function parse(commandLine: readonly string[]) {
+  return parseOptions({
+    args: [...commandLine],
+    allowPositionals: true,
+    options: {
+      help: { type: 'boolean', short: 'h', default: false },
+      times: { type: 'string' },
+      service: { type: 'string' },
+      point: { type: 'string' },
+      seed: { type: 'string' },
+    },
+  })
 }

@@ -3,7 +3,8 @@ import { runUntilStopped } from '../native/run-until-stopped.ts'
 import { runLap } from './crash-points-lap.ts'
 import type { LapResult } from './crash-points-lap.ts'
 import type { CrashPointsOptions } from './crash-points-options.ts'
-import { BadUsage, parseCommandLine } from './crash-points-options.ts'
+import { BadUsage } from '../../shared/process/command-line.ts'
+import { parseCommandLine } from './crash-points-options.ts'
 import { describeLap, hasPassed, missedCells, table } from './crash-points-report.ts'
 
 const options = optionsOrExit()

@@ -1,5 +1,6 @@
 import { deepEqual, equal, throws } from 'node:assert/strict'
-import { BadUsage, parseCommandLine } from './soak-options.ts'
+import { BadUsage } from '../../shared/process/command-line.ts'
+import { parseCommandLine } from './soak-options.ts'
 
 const parsed = (...words: string[]) => {
   const options = parseCommandLine([...words, '--output', '/nowhere'])

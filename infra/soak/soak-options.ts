@@ -2,7 +2,7 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { BadUsage, parseOptions } from '../../shared/process/command-line.ts'
 
 export interface SoakOptions {
   readonly minutes: number
@@ -16,11 +16,6 @@ export interface SoakOptions {
 const defaults = { minutes: 30, ratePerSecond: 10 }
 /** Of the whole run, unless it is told. */
 const warmUpShare = 1 / 3
-
-/** The command was not understood; the message says how it is meant. */
-export class BadUsage extends Error {
-  readonly code = 'bad_usage'
-}
 
 export const help = `Runs everything on this machine and places checkouts of every kind at a steady rate, for a long time; watches what
 each process uses, and says which grow. A service fails when what is in use of its memory after garbage
@@ -58,22 +53,18 @@ export function parseCommandLine(commandLine: readonly string[]): SoakOptions | 
 }
 
 function parse(commandLine: readonly string[]) {
-  try {
-    const { values } = parseArgs({
-      args: [...commandLine],
-      options: {
-        minutes: { type: 'string' },
-        rate: { type: 'string' },
-        'warm-up': { type: 'string' },
-        output: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    return values
-  } catch (error) {
-    throw new BadUsage((error as Error).message, { cause: error })
-  }
+  const { values } = parseOptions({
+    args: [...commandLine],
+    options: {
+      minutes: { type: 'string' },
+      rate: { type: 'string' },
+      'warm-up': { type: 'string' },
+      output: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  return values
 }
 
 function positive(option: string, value: string | undefined): number | undefined {

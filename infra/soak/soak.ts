@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { runUntilStopped } from '../native/run-until-stopped.ts'
 import { runSoak } from './run-soak.ts'
 import type { SoakOptions } from './soak-options.ts'
-import { BadUsage, help, parseCommandLine } from './soak-options.ts'
+import { BadUsage } from '../../shared/process/command-line.ts'
+import { help, parseCommandLine } from './soak-options.ts'
 import { judge, toMarkdown, toSvg } from './soak-report.ts'
 
 const badUsage = 2

@@ -1,6 +1,7 @@
 import { deepEqual, equal, throws } from 'node:assert/strict'
 import type { FollowOptions } from './follow-options.ts'
-import { BadUsage, isTraceId, parseCommandLine } from './follow-options.ts'
+import { BadUsage } from '../../shared/process/command-line.ts'
+import { isTraceId, parseCommandLine } from './follow-options.ts'
 
 const parsed = (commandLine: readonly string[], environment: NodeJS.ProcessEnv = {}): FollowOptions => {
   const options = parseCommandLine(commandLine, environment)

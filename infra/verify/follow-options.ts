@@ -1,21 +1,16 @@
 /** The command line of `npm run follow`. */
-import { parseArgs } from 'node:util'
 import { isCheckoutId } from '../../shared/contracts/checkout-id.ts'
 import { elasticsearchHeaders } from '../elasticsearch/credentials.ts'
 import { readPorts } from '../native/ports.ts'
 import type { Backends } from './checkout-report.ts'
 import type { UserInterfaces } from './follow-links.ts'
+import { BadUsage, parseOptions } from '../../shared/process/command-line.ts'
 
 export interface FollowOptions {
   readonly id: string
   readonly backends: Backends
   readonly pages: UserInterfaces
   readonly json: boolean
-}
-
-/** The command was not understood; the message says how it is meant. */
-export class BadUsage extends Error {
-  readonly code = 'bad_usage'
 }
 
 export const exitCodes = { found: 0, notFound: 1, badUsage: 2, incomplete: 3 } as const
@@ -57,22 +52,18 @@ export function parseCommandLine(
 }
 
 function parse(commandLine: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...commandLine],
-      allowPositionals: true,
-      options: {
-        help: { type: 'boolean', short: 'h', default: false },
-        json: { type: 'boolean', default: false },
-        gateway: { type: 'string' },
-        jaeger: { type: 'string' },
-        elasticsearch: { type: 'string' },
-        prometheus: { type: 'string' },
-      },
-    })
-  } catch (error) {
-    throw new BadUsage((error as Error).message, { cause: error })
-  }
+  return parseOptions({
+    args: [...commandLine],
+    allowPositionals: true,
+    options: {
+      help: { type: 'boolean', short: 'h', default: false },
+      json: { type: 'boolean', default: false },
+      gateway: { type: 'string' },
+      jaeger: { type: 'string' },
+      elasticsearch: { type: 'string' },
+      prometheus: { type: 'string' },
+    },
+  })
 }
 
 type Urls = Partial<Record<'gateway' | 'jaeger' | 'elasticsearch' | 'prometheus', string>>

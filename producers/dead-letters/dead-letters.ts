@@ -2,7 +2,8 @@
 import { BadConfiguration, readConfig } from '../../shared/process/config.ts'
 import { stopTelemetry } from '../../shared/telemetry/flush.ts'
 import type { Options } from './options.ts'
-import { BadUsage, exitCodes, help, parseCommandLine } from './options.ts'
+import { BadUsage } from '../../shared/process/command-line.ts'
+import { exitCodes, help, parseCommandLine } from './options.ts'
 
 process.exit(await main())
 

@@ -1,5 +1,6 @@
 import { deepEqual, equal, match, throws } from 'node:assert/strict'
-import { BadUsage, defaultRatePerSecond, help, parseCommandLine } from './options.ts'
+import { BadUsage } from '../../shared/process/command-line.ts'
+import { defaultRatePerSecond, help, parseCommandLine } from './options.ts'
 
 const now = new Date('2026-11-23T12:00:00Z')
 const parse = (line: string) => parseCommandLine(line.split(' ').filter(Boolean), now)

@@ -1,9 +1,9 @@
 /** The command line of `npm run dead-letters`. */
-import { parseArgs } from 'node:util'
 import { isCheckoutId } from '../../shared/contracts/checkout-id.ts'
 import { services } from '../../shared/contracts/events.ts'
 import { deadLetterIdOf } from '../../shared/messaging/dead-letter-headers.ts'
 import type { Filter } from './dead-letter.ts'
+import { BadUsage, parseOptions } from '../../shared/process/command-line.ts'
 
 export type Options =
   | { readonly command: 'help' }
@@ -16,11 +16,6 @@ export type Options =
       readonly execute: boolean
       readonly ratePerSecond: number
     }
-
-/** The command was not understood; the message says how it is meant. */
-export class BadUsage extends Error {
-  readonly code = 'bad_usage'
-}
 
 export const exitCodes = { done: 0, notDone: 1, badUsage: 2, unavailable: 3 } as const
 
@@ -91,27 +86,23 @@ const filterNames = ['topic', 'group', 'code', 'checkout', 'since'] as const
 type Values = ReturnType<typeof parse>['values']
 
 function parse(commandLine: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...commandLine],
-      allowPositionals: true,
-      options: {
-        help: { type: 'boolean', short: 'h' },
-        json: { type: 'boolean' },
-        payload: { type: 'boolean' },
-        all: { type: 'boolean' },
-        execute: { type: 'boolean' },
-        rate: { type: 'string' },
-        topic: { type: 'string' },
-        group: { type: 'string' },
-        code: { type: 'string' },
-        checkout: { type: 'string' },
-        since: { type: 'string' },
-      },
-    })
-  } catch (error) {
-    throw new BadUsage((error as Error).message, { cause: error })
-  }
+  return parseOptions({
+    args: [...commandLine],
+    allowPositionals: true,
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      json: { type: 'boolean' },
+      payload: { type: 'boolean' },
+      all: { type: 'boolean' },
+      execute: { type: 'boolean' },
+      rate: { type: 'string' },
+      topic: { type: 'string' },
+      group: { type: 'string' },
+      code: { type: 'string' },
+      checkout: { type: 'string' },
+      since: { type: 'string' },
+    },
+  })
 }
 
 /** What means nothing to a command is refused: whoever wrote it believes that it does something. */

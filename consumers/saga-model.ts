@@ -39,6 +39,7 @@ import type { Outcome, StoredCommit } from './saga-store.ts'
 import { ModelStore } from './saga-store.ts'
 import type { Point } from './saga-tasks.ts'
 import { ConnectionLost, goOn, loseConnection, start, Task, touch } from './saga-tasks.ts'
+import { perhapsUnpublished } from './service.ts'
 import { consultRegister } from './users/consult.ts'
 import { users } from './users/decider.ts'
 
@@ -84,8 +85,6 @@ export interface Commit extends StoredCommit {
 interface Overtaking {
   readonly earlier: string
   readonly later: string
-  /** What had become of the earlier one's own publishing. */
-  readonly because: 'under way' | 'failed' | 'forgotten'
 }
 
 interface Process {
@@ -334,7 +333,12 @@ export class SagaModel {
     for (;;) {
       try {
         const answered = await this.#react[process.service](question)
-        if (answered) await process.outbox.publish(answered.commit)
+        if (answered) {
+          const { commit, stream } = answered
+          const isExpiry = question.event.type === 'DeadlinePassed'
+          const earlier = isExpiry ? stream.commits : perhapsUnpublished(process.service, stream)
+          await process.outbox.publish(commit, earlier)
+        }
         return
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw error
@@ -430,7 +434,6 @@ export class SagaModel {
     for (const task of this.#tasks) {
       if (task.process !== process || task.hasEnded) continue
       task.waiting = undefined
-      task.hasFailed = true
     }
     this.#tasks = this.#tasks.filter((task) => task.process !== process)
     const { name, service, member } = process
@@ -514,10 +517,7 @@ export class SagaModel {
     this.#published.add(commit.id)
     for (const earlier of this.#stores[commit.service].stream(checkoutId)) {
       if (earlier.version >= commit.version || this.#published.has(earlier.id)) continue
-      const { hasFailed, hasEnded } = earlier.insertedBy
-      const because = hasFailed ? 'failed' : hasEnded ? 'forgotten' : 'under way'
-      this.overtakings.push({ earlier: earlier.id, later: commit.id, because })
-      this.met.add(`overtaken, ${because}`)
+      this.overtakings.push({ earlier: earlier.id, later: commit.id })
     }
   }
 

@@ -4,14 +4,11 @@
  */
 import type { Service } from '../shared/contracts/events.ts'
 import type { AppendResult, Commit, EventStore, NewCommit, Stream } from '../shared/store/event-store.ts'
-import type { Task } from './saga-tasks.ts'
-import { currentTask, touch } from './saga-tasks.ts'
+import { touch } from './saga-tasks.ts'
 
 export interface StoredCommit extends Commit {
   readonly service: Service
   readonly at: Date
-  /** Who inserted it. */
-  readonly insertedBy: Task
   published: boolean
 }
 
@@ -98,7 +95,6 @@ export class ModelStore implements Port {
       id,
       service: this.service,
       events: events.map((event, index) => ({ id: `${id}/${index}`, checkoutId, time, event })),
-      insertedBy: currentTask(),
       published: false,
     }
     this.#commits.push(stored)

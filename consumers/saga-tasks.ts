@@ -29,8 +29,6 @@ export class Task<Process = unknown> {
   stopAt: Point | undefined
   waiting: Waiting | undefined
   hasEnded = false
-  /** Its connection was lost on the way, or its process crashed. */
-  hasFailed = false
   fault: unknown
 
   constructor(process: Process, what: string, stopAt: Point | undefined) {
@@ -49,7 +47,7 @@ export class Task<Process = unknown> {
 
 const current = new AsyncLocalStorage<Task>()
 
-export function currentTask(): Task {
+function currentTask(): Task {
   const task = current.getStore()
   if (!task) throw new Error('only a task touches the outside')
   return task
@@ -69,7 +67,6 @@ export async function start(task: Task, work: () => Promise<void>): Promise<void
     () => (task.hasEnded = true),
     (fault: unknown) => {
       task.hasEnded = true
-      task.hasFailed = true
       task.fault = fault
     },
   )
@@ -90,7 +87,6 @@ export async function loseConnection(task: Task): Promise<void> {
   const { waiting } = task
   task.waiting = undefined
   task.stopAt = undefined
-  task.hasFailed = true
   waiting?.fail(new ConnectionLost(`connection lost ${waiting.at}`))
   await settled()
 }

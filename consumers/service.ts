@@ -24,7 +24,7 @@ import { startHealthServer } from '../shared/process/health.ts'
 import { failpoint } from '../shared/process/failpoints.ts'
 import type { Process } from '../shared/process/lifecycle.ts'
 import { startProcess } from '../shared/process/lifecycle.ts'
-import type { Commit } from '../shared/store/event-store.ts'
+import type { Commit, Stream } from '../shared/store/event-store.ts'
 import { EventStore } from '../shared/store/event-store.ts'
 import type { StoreConnection } from '../shared/store/mongo.ts'
 import { connectStore } from '../shared/store/mongo.ts'
@@ -34,8 +34,8 @@ import { Outbox } from '../producers/outbox/outbox.ts'
 export interface ServiceTools extends Process {
   readonly connection: StoreConnection
   readonly store: EventStore
-  /** Counts and publishes a commit. */
-  readonly publish: (commit: Commit) => Promise<void>
+  /** Counts and publishes a commit; `earlier` are those of its stream that may not be published yet. */
+  readonly publish: (commit: Commit, earlier: readonly Commit[]) => Promise<void>
 }
 
 /** A consumer bounds its stopping itself; this comes after all of its bounds. */
@@ -104,9 +104,9 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
   outbox.start()
   lifecycle.onStop(() => outbox.stop())
 
-  const publish = async (commit: Commit): Promise<void> => {
+  const publish: ServiceTools['publish'] = async (commit, earlier) => {
     for (const { event } of commit.events) count(event)
-    await outbox.publish(commit)
+    await outbox.publish(commit, earlier)
   }
   const logic = await createLogic({ ...process, connection, store, publish })
 
@@ -121,7 +121,7 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
     const requestedAt = service === 'checkout' ? stream.events[0]?.time : undefined
     recordAnswer(commit.events, recorded.time, requestedAt)
     failpoint('committed')
-    await publish(commit)
+    await publish(commit, perhapsUnpublished(service, stream))
     return 'answered'
   }
   const groupId = consumerGroupOf(service)
@@ -154,6 +154,13 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
   observeLag(groupId, () => consumer.lag())
   observeSilence(groupId, consumer.longestSilenceMillis)
 }
+
+/**
+ * What of a stream may not be on its topic although the service was sent a message about it. All but a checkout's
+ * first commit: whatever is said of a checkout follows from its request, so that one is there.
+ */
+export const perhapsUnpublished = (service: Service, { commits }: Stream): readonly Commit[] =>
+  service === 'checkout' ? commits.slice(1) : commits
 
 /**
  * Which messages of its topics are a service's to handle: those it reacts to, and those that nobody can

@@ -24,7 +24,7 @@ export class InMemoryEventStore implements Pick<EventStore, 'service' | 'append'
       time: at.toISOString(),
       event,
     }))
-    const appended = { ...commit, id, events: recorded }
+    const appended = { ...commit, id, events: recorded, published: false }
     this.#streams.set(checkoutId, [...stream, appended])
     return { outcome: 'appended', commit: appended }
   }

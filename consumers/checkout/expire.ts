@@ -39,7 +39,7 @@ export function startExpiring(
           if (answered) {
             failpoint('expiry-committed')
             log.warn({ 'event.name': 'checkout.expired', 'saga.id': checkoutId }, 'checkout expired')
-            await publish(answered.commit)
+            await publish(answered.commit, answered.stream.commits)
           }
         } finally {
           span.end()

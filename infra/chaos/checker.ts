@@ -32,6 +32,8 @@ export const findingKinds = {
   'not-published': 'a commit whose message is not on its topic',
   'not-committed': 'a message of no commit',
   'message-differs': 'a message that is not what was committed, or lies where it should not',
+  'out-of-order':
+    'a stream whose events first appear on their topic in another order than they were committed in',
   'register-inconsistent': 'the register of emails and the checkouts contradict each other',
   'dead-letter': 'a dead letter, where nothing was wrong with any message',
 } as const
@@ -60,12 +62,6 @@ export interface Counts {
   readonly messages: number
   /** Copies on the topics beyond the first. */
   readonly duplicateMessages: number
-  /**
-   * Streams whose events first appear on their topic in another order than they were committed in. That may be: a
-   * commit that could not be published waits for the sweep, and a later one of its stream may overtake it. No decider
-   * depends on it.
-   */
-  readonly streamsOutOfOrder: number
   readonly commits: number
   /** Published, by the topics, and not marked so in the store: the next sweep would publish them again. */
   readonly unmarked: number
@@ -101,6 +97,7 @@ export function check(evidence: Evidence): Verdict {
     ...[...checkouts.values()].flatMap(checkStreams),
     ...checkMoney(evidence, checkouts),
     ...topics.findings,
+    ...checkOrder(evidence),
     ...checkRegister(evidence, checkouts),
     ...evidence.deadLetters.map(({ origin, consumerGroup, error }) =>
       finding('dead-letter', origin, `${error ?? 'no code'}, from ${consumerGroup ?? 'nobody'}`),
@@ -252,7 +249,7 @@ function judgeMoney(
 /** The topics against the store: each event once or more, as it was committed, and nothing else. */
 function checkTopics({ commits, messages }: Evidence): {
   findings: Finding[]
-  counts: Pick<Counts, 'messages' | 'duplicateMessages' | 'streamsOutOfOrder' | 'commits' | 'unmarked'>
+  counts: Pick<Counts, 'messages' | 'duplicateMessages' | 'commits' | 'unmarked'>
 } {
   const findings: Finding[] = []
   const copies = grouped(messages, ({ topic, partition, offset, eventId }) =>
@@ -285,7 +282,6 @@ function checkTopics({ commits, messages }: Evidence): {
     unmarked,
     messages: messages.length,
     duplicateMessages: messages.length - copies.size,
-    streamsOutOfOrder: streamsOutOfOrder(messages),
   }
   return { findings, counts }
 }
@@ -302,19 +298,19 @@ const expectedOf = (commit: StoredCommit, index: number) => ({
 /** `<service>/<checkoutId>@<version>/<index>` */
 const eventIdPattern = /^(?<stream>[^@]+)@(?<version>\d+)\/(?<index>\d+)$/
 
-function streamsOutOfOrder(messages: Evidence['messages']): number {
+function checkOrder({ messages }: Evidence): Finding[] {
   const latest = new Map<string, number>()
   const seen = new Set<string>()
-  const broken = new Set<string>()
+  const broken = new Map<string, string>()
   for (const { eventId } of [...messages].sort((one, other) => one.offset - other.offset)) {
     const { stream, version, index } = eventIdPattern.exec(eventId ?? '')?.groups ?? {}
     if (eventId === undefined || stream === undefined || seen.has(eventId)) continue
     seen.add(eventId)
     const position = Number(version) * 1_000 + Number(index)
-    if (position < (latest.get(stream) ?? 0)) broken.add(stream)
+    if (position < (latest.get(stream) ?? 0)) broken.set(stream, eventId)
     else latest.set(stream, position)
   }
-  return broken.size
+  return [...broken].map(([stream, eventId]) => finding('out-of-order', stream, `${eventId} came late`))
 }
 
 /** One email is one user for as long as a checkout relies on it; at most one finding for each user. */

@@ -78,12 +78,13 @@ describe('the outbox, on the real store and the real Kafka', function () {
   async function commit({
     ageMillis = 60_000,
     traceId = randomBytes(16).toString('hex'),
-  } = {}): Promise<Commit> {
-    const checkoutId = randomUUID()
+    checkoutId = randomUUID(),
+    version = 1,
+  }: { ageMillis?: number; traceId?: string; checkoutId?: string; version?: number } = {}): Promise<Commit> {
     const result = await store.append({
       checkoutId,
-      version: 1,
-      causedBy: `payments/${checkoutId}@1/0`,
+      version,
+      causedBy: `payments/${checkoutId}@${version}/0`,
       at: new Date(Date.now() - ageMillis),
       events: [
         { type: 'OrderRejected', data: { reason: 'out_of_stock', sku: 'SAGA-POSTER' } },
@@ -213,6 +214,54 @@ describe('the outbox, on the real store and the real Kafka', function () {
     const ids = onKafka(made)
     equal(ids.length, 4)
     deepEqual([...new Set(ids)], [`${made.id}/0`, `${made.id}/1`])
+  })
+
+  it('sends along, and first, what of a stream could not be published before', async () => {
+    const first = await commit({ ageMillis: 0 })
+    const second = await commit({ ageMillis: 0, checkoutId: first.checkoutId, version: 2 })
+    let isAway = true
+    const patient = outbox((messages) =>
+      isAway ? Promise.reject(new Error('Kafka away')) : kafka.send(messages),
+    )
+    await patient.publish(first)
+    isAway = false
+    await patient.publish(second, [first])
+    await untilOnKafka(second)
+    deepEqual(onKafka(first), [`${first.id}/0`, `${first.id}/1`, `${second.id}/0`, `${second.id}/1`])
+    await patient.stop()
+    deepEqual(await unpublished(), [])
+  })
+
+  it('waits for what of a stream is still being sent, and sends nothing of it twice', async () => {
+    const first = await commit({ ageMillis: 0 })
+    const second = await commit({ ageMillis: 0, checkoutId: first.checkoutId, version: 2 })
+    const broker = Promise.withResolvers<undefined>()
+    const sent: unknown[] = []
+    const busy = outbox((messages) => {
+      sent.push(messages.map(({ headers }) => headers.ce_id))
+      return broker.promise
+    })
+    const published = [busy.publish(first), busy.publish(second, [first])]
+    await store.read(first.checkoutId) // time enough for one that did not wait
+    deepEqual(sent, [[`${first.id}/0`, `${first.id}/1`]])
+    broker.resolve(undefined)
+    await Promise.all(published)
+    deepEqual(sent[1], [`${second.id}/0`, `${second.id}/1`])
+    await busy.stop()
+    equal(sent.length, 2)
+  })
+
+  it('does not send again what was marked after the stream had been read', async () => {
+    const first = await commit({ ageMillis: 0 })
+    const second = await commit({ ageMillis: 0, checkoutId: first.checkoutId, version: 2 })
+    const running = outbox(kafka.send, createRecordingLogger(), { markIntervalMillis: 10 })
+    running.start()
+    await running.publish(first)
+    await eventually('it is marked', async () => !(await unpublished()).includes(first.id) || undefined)
+    await running.publish(second, [first]) // as it was read, not marked
+    await untilOnKafka(second)
+    deepEqual(onKafka(first), [`${first.id}/0`, `${first.id}/1`, `${second.id}/0`, `${second.id}/1`])
+    await running.stop()
   })
 
   it('marks what it published in batches, off the way of publishing', async () => {

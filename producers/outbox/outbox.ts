@@ -48,13 +48,17 @@ const oldestAge = meter.createGauge('outbox.oldest.age', {
 export class Outbox {
   readonly #options: OutboxOptions
   readonly #underWay = new Set<Promise<void>>()
-  /** Being sent, or sent and not marked yet: no work for a sweep. */
-  readonly #inHand = new Set<string>()
+  /**
+   * Being sent, or sent and not marked yet, which is no work for a sweep; and what was marked last, which may have
+   * been read before. Each says whether it was sent.
+   */
+  readonly #inHand = new Map<string, Promise<boolean>>()
   /** When each commit was made that was given to `publish` and is not on Kafka; milliseconds since the epoch. */
   readonly #unsent = new Map<string, number>()
   /** The same for what the last sweep found that others had left, oldest first. */
   #found = new Map<string, number>()
   #toMark: string[] = []
+  #markedLast: readonly string[] = []
   #markTimer: NodeJS.Timeout | undefined
   #sweepTimer: NodeJS.Timeout | undefined
   #sweeping: Promise<void> = Promise.resolve()
@@ -93,10 +97,14 @@ export class Outbox {
     }
   }
 
-  /** Publishes a commit in the active context. Never rejects: what fails here is left to the sweep. */
-  publish(commit: Commit): Promise<void> {
+  /**
+   * Publishes a commit in the active context. Never rejects: what fails here is left to the sweep.
+   * @param earlier commits of its stream: those that are not known to be published go with it, in order, so that no
+   *   later one overtakes one whose publishing failed
+   */
+  publish(commit: Commit, earlier: readonly Commit[] = []): Promise<void> {
     this.#unsent.set(commit.id, madeAtMillis(commit))
-    const sending = this.#send(commit)
+    const sending = this.#send(commit, earlier)
       .then(() => failpoint('published'))
       .catch((error: unknown) => {
         this.#options.log.warn(
@@ -115,7 +123,7 @@ export class Outbox {
    */
   async sweep(now = new Date()): Promise<number> {
     const { store, log, sweepGraceMillis } = this.#options
-    const inHand = new Set(this.#inHand) // some will be marked while the store is read
+    const inHand = new Set(this.#inHand.keys()) // some will be marked while the store is read
     const startedAt = performance.now()
     const before = new Date(now.getTime() - sweepGraceMillis)
     const left = await store.unpublished(before, sweepLimit)
@@ -136,7 +144,8 @@ export class Outbox {
     try {
       for (const [index, commit] of commits.entries()) {
         if (this.#stopped) return index // the next process sweeps the rest
-        await context.with(origins[index] ?? ROOT_CONTEXT, () => this.#send(commit))
+        const earlier = left.filter((other) => precedes(other, commit))
+        await context.with(origins[index] ?? ROOT_CONTEXT, () => this.#send(commit, earlier))
         failpoint('sweep-published')
       }
       log.info({ 'event.name': 'outbox.swept', commits: commits.length }, 'published what was left behind')
@@ -162,19 +171,38 @@ export class Outbox {
     )
   }
 
-  async #send(commit: Commit): Promise<void> {
-    const { send, store } = this.#options
-    const messages = commit.events.map((event) => toMessage(store.service, event))
-    this.#inHand.add(commit.id)
+  async #send(commit: Commit, earlier: readonly Commit[]): Promise<void> {
+    const sending = this.#sendAfter(commit, earlier)
+    const sent = sending.then(
+      () => true,
+      () => false,
+    )
+    this.#inHand.set(commit.id, sent)
     try {
-      await withSagaId(commit.checkoutId, () => send(messages))
+      for (const { id } of await sending) {
+        this.#inHand.set(id, sent)
+        this.#unsent.delete(id)
+        this.#found.delete(id)
+        this.#toMark.push(id)
+      }
     } catch (error) {
       this.#inHand.delete(commit.id)
       throw error
     }
-    this.#unsent.delete(commit.id)
-    this.#found.delete(commit.id)
-    this.#toMark.push(commit.id)
+  }
+
+  /** @returns what was sent */
+  async #sendAfter(commit: Commit, earlier: readonly Commit[]): Promise<readonly Commit[]> {
+    const { send, store } = this.#options
+    const commits: Commit[] = []
+    for (const before of earlier) {
+      if (!before.published && !(await this.#inHand.get(before.id))) commits.push(before)
+    }
+    commits.push(commit)
+    // In one batch: Kafka takes what goes to one partition together, in order.
+    const messages = commits.flatMap(({ events }) => events.map((event) => toMessage(store.service, event)))
+    await withSagaId(commit.checkoutId, () => send(messages))
+    return commits
   }
 
   /** One at a time: where the store is slow, marks must not pile up on it. */
@@ -195,7 +223,8 @@ export class Outbox {
     try {
       await this.#options.store.markPublished(ids)
       failpoint('marked')
-      for (const id of ids) this.#inHand.delete(id)
+      for (const id of this.#markedLast) this.#inHand.delete(id)
+      this.#markedLast = ids
     } catch (error) {
       this.#toMark.push(...ids)
       this.#options.log.warn({ 'event.name': 'outbox.mark_failed', err: error }, 'not marked as published')
@@ -226,3 +255,6 @@ export class Outbox {
 const madeAtMillis = ({ events }: Commit): number => Date.parse(events[0]?.time ?? '')
 
 const ageSeconds = (commit: Commit, now: Date): number => (now.getTime() - madeAtMillis(commit)) / 1_000
+
+const precedes = (one: Commit, other: Commit): boolean =>
+  one.checkoutId === other.checkoutId && one.version < other.version

@@ -23,13 +23,14 @@ export interface Commit {
   readonly causedBy: string
   readonly events: readonly RecordedEvent[]
   readonly traceHeaders: TraceHeaders
+  /** As marked when it was read. */
+  readonly published: boolean
 }
 
 interface CommitDocument extends Omit<Commit, 'id' | 'events'> {
   readonly _id: string
   readonly at: Date
   readonly events: readonly SagaEvent[]
-  readonly published: boolean
 }
 
 export interface Stream {
@@ -144,7 +145,7 @@ export class EventStore {
 }
 
 function fromDocument(document: CommitDocument): Commit {
-  const { _id, at, events, checkoutId, version, causedBy, traceHeaders } = document
+  const { _id, at, events, checkoutId, version, causedBy, traceHeaders, published } = document
   const time = at.toISOString()
   return {
     id: _id,
@@ -152,6 +153,7 @@ function fromDocument(document: CommitDocument): Commit {
     version,
     causedBy,
     traceHeaders,
+    published,
     events: events.map((event, index) => ({
       id: `${_id}/${index.toString()}`,
       checkoutId,

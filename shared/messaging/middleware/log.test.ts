@@ -52,6 +52,16 @@ describe('the log of a message', () => {
     equal((lines[0].err as Error).message, 'some fault')
   })
 
+  it('takes what a drain interrupts for no failure', async () => {
+    const { handling, lines, drain } = handlingOf()
+    drain()
+    await rejects(logged(() => Promise.reject(new Error('store away')))(handling), /store away/)
+    deepEqual(
+      lines.map((line) => [line['event.name'], line.level]),
+      [['message.interrupted', info]],
+    )
+  })
+
   it('names the message on every line that is written while it is handled', async () => {
     const { handling, lines } = handlingOf()
     await logged(({ log }) => {

@@ -22,7 +22,15 @@ export const logged: Middleware = (next) => async (handling) => {
     )
     return outcome
   } catch (error) {
-    log.error({ 'event.name': 'message.failed', err: error, duration_ms: durationMillis() }, 'message failed')
+    const fields = { err: error, duration_ms: durationMillis() }
+    if (handling.signal.aborted) {
+      log.info(
+        { 'event.name': 'message.interrupted', ...fields },
+        'the process stops; it will be delivered again',
+      )
+    } else {
+      log.error({ 'event.name': 'message.failed', ...fields }, 'message failed')
+    }
     throw error
   }
 }

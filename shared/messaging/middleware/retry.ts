@@ -44,7 +44,9 @@ export const retried = (policy: RetryPolicy = defaultRetryPolicy): Middleware =>
         if (retriable === undefined && ++failures >= policy.attempts) throw error
         handling.log.warn({ 'event.name': 'message.retried', err: error, attempt }, 'trying again')
         const ceiling = Math.min(policy.longestDelayMillis, policy.firstDelayMillis * 2 ** (attempt - 1))
-        await delay(Math.random() * ceiling, undefined, { signal: handling.signal })
+        await delay(Math.random() * ceiling, undefined, { signal: handling.signal }).catch(() => {
+          throw error // the process stops, which is not what failed
+        })
         await handling.heartbeat()
       }
     }

@@ -143,6 +143,31 @@ export const kafkaDashboard = dashboard({
         ],
       }),
     ],
+    'Does a handler hang?': [
+      graph({
+        title: 'Longest silence',
+        what: 'Of the message in hand that waits longest. At HANDLER_TIMEOUT_MILLIS, a minute, its process ends itself.',
+        unit: units.Seconds,
+        queries: [
+          {
+            expr: 'max by (messaging_consumer_group_name) (kafka_consumer_longest_silence_seconds)',
+            legend: '{{messaging_consumer_group_name}}',
+          },
+        ],
+        thresholds: { warning: 10, critical: 30 },
+      }),
+      graph({
+        title: 'Consumers that gave up',
+        what: 'Processes that ended themselves because they got nowhere; see ConsumerGaveUp.',
+        unit: units.Short,
+        queries: [
+          {
+            expr: 'sum by (messaging_consumer_group_name, error_type) (max_over_time(kafka_consumer_stalls_total[15m])) or vector(0)',
+            legend: '{{messaging_consumer_group_name}} {{error_type}}',
+          },
+        ],
+      }),
+    ],
     'What did not get through at first?': [
       graph({
         title: 'Outbox by service',

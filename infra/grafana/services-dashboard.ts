@@ -123,6 +123,26 @@ export const servicesDashboard = dashboard({
         ],
       }),
     ],
+    'Why does the gateway refuse?': [
+      graph({
+        title: 'Refused, by reason',
+        what: 'What a limit or a server in trouble cost. The caller is told to come again.',
+        unit: units.RequestsPerSecond,
+        queries: [
+          {
+            expr: 'sum by (reason) (rate(gateway_refusals_total[$__rate_interval])) or vector(0)',
+            legend: '{{reason}}',
+          },
+        ],
+      }),
+      graph({
+        title: 'Share of requests answered with a 5xx',
+        what: 'From one of twenty on, see GatewayRefuses.',
+        unit: units.PercentUnit,
+        queries: [{ expr: 'gateway:server_errors:ratio_rate5m', legend: '5xx' }],
+        thresholds: { warning: 0.01, critical: 0.05 },
+      }),
+    ],
     'Who talks to whom?': [
       rows({
         title: 'The service graph',

@@ -132,8 +132,19 @@ export const telemetryDashboard = dashboard({
         queries: [{ expr: 'collector:items_lost:rate5m', legend: '{{signal}}' }],
       }),
       graph({
+        title: 'Dropped in the services',
+        what: 'By service and signal: a full queue, or a Collector that is away.',
+        unit: units.OpsPerSecond,
+        queries: [
+          {
+            expr: 'service:telemetry_dropped:rate5m or vector(0)',
+            legend: '{{service_name}}: {{signal}} {{error_type}}',
+          },
+        ],
+      }),
+      graph({
         title: 'Messages that have a span',
-        what: 'By service. The SDK does not count what it drops: a fall that nobody decided is a loss.',
+        what: 'By service. A fall that nobody decided is a loss.',
         unit: units.PercentUnit,
         queries: [{ expr: 'service:messages_with_span:ratio_rate5m', legend: '{{service_name}}' }],
       }),

@@ -268,6 +268,7 @@ export class KafkaConnection {
   async startConsumer(options: ConsumerOptions): Promise<RunningConsumer> {
     const { sessionTimeoutMillis, rebalanceTimeoutMillis, drainMillis, closeMillis } = this.#timings
     const { kafka, sockets } = this.#createClient()
+    let stopping = false
     const consumer = kafka.consumer({
       groupId: options.groupId,
       allowAutoTopicCreation: false,
@@ -275,12 +276,12 @@ export class KafkaConnection {
       heartbeatInterval: Math.floor(sessionTimeoutMillis / 3),
       rebalanceTimeout: rebalanceTimeoutMillis,
       maxWaitTimeInMs: Math.min(1_000, Math.floor(sessionTimeoutMillis / 4)), // an idle one sends no other heartbeats
-      retry: { retries: 12 }, // after these it crashes, joins anew and goes on
+      // After these it crashes, joins anew and goes on; also when it was told to stop meanwhile, unless we say no.
+      retry: { retries: 12, restartOnFailure: () => Promise.resolve(!stopping) },
     })
     const offsets = new OffsetTracker()
     const watch = new ConsumerWatch(this.#timings, 2 * tickMillis)
     const underWay = new Map<Promise<void>, () => Promise<void>>()
-    let stopping = false
 
     const commitOffsets = async (): Promise<void> => {
       const batch = offsets.take()

@@ -11,6 +11,12 @@ export interface StoreConfig {
   readonly credentials?: Credentials | undefined
   /** Before the database names, so that several systems can share a server. */
   readonly databasePrefix: string
+  /**
+   * A request without an answer by then fails, as one to try again. Less than a handler may take
+   * (HANDLER_TIMEOUT_MILLIS), or its process would end for an answer that got lost; longer than the longest look at a
+   * store without indexes.
+   */
+  readonly responseTimeoutMillis?: number
 }
 
 export interface StoreConnection {
@@ -23,9 +29,10 @@ export interface StoreConnection {
 
 /** @throws MongoServerSelectionError when no server answers within 10 s, or none that is trusted */
 export async function connectStore(config: StoreConfig): Promise<StoreConnection> {
-  const { mongodbUrl, databasePrefix, credentials } = config
+  const { mongodbUrl, databasePrefix, credentials, responseTimeoutMillis = 45_000 } = config
   const client = new MongoClient(mongodbUrl, {
     serverSelectionTimeoutMS: 10_000,
+    socketTimeoutMS: responseTimeoutMillis, // `timeoutMS` is what would be right, and this driver ignores it
     ignoreUndefined: true,
     ...(credentials && {
       auth: { username: credentials.username, password: credentials.password.reveal() },

@@ -16,7 +16,8 @@ export interface Deadline {
   readonly traceHeaders: TraceHeaders
 }
 
-const batchSize = 100
+/** How many are looked at together. */
+export const dueLimit = 100
 
 export class Deadlines {
   readonly #deadlines: Collection<Deadline>
@@ -47,7 +48,7 @@ export class Deadlines {
     return this.#deadlines
       .find({ dueAt: { $lte: now } })
       .sort({ dueAt: 1 })
-      .limit(batchSize)
+      .limit(dueLimit)
       .toArray()
   }
 }

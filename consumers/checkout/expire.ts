@@ -4,15 +4,15 @@ import { fold } from '../../shared/contracts/decider.ts'
 import type { ServiceLogic } from '../../shared/kernel/answer.ts'
 import { answer } from '../../shared/kernel/answer.ts'
 import { failpoint } from '../../shared/process/failpoints.ts'
+import type { Look } from '../../shared/process/paced-loop.ts'
+import { startPacedLoop } from '../../shared/process/paced-loop.ts'
 import { withSagaId } from '../../shared/telemetry/saga-id.ts'
 import type { ServiceTools } from '../service.ts'
 import type { CheckoutEvent, CheckoutInput, CheckoutState } from './decider.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
+import { dueLimit } from './deadlines.ts'
 
 const tracer = trace.getTracer('sagascope')
-
-/** Looking for what is due may scan all deadlines where no index helps; it may take this share of the time. */
-const lookTimeShare = 0.05
 
 type CheckoutLogic = ServiceLogic<CheckoutState, CheckoutEvent, CheckoutInput['event'], undefined>
 
@@ -58,8 +58,7 @@ export function startExpiring(
     return state.status === 'open'
   }
 
-  /** Expires what is due. @returns how long it took to find out what is */
-  const check = async (): Promise<number> => {
+  const check = async (): Promise<Look> => {
     const startedAt = performance.now()
     const due = await deadlines.due(new Date())
     const lookMillis = performance.now() - startedAt
@@ -71,27 +70,12 @@ export function startExpiring(
     }
     failpoint('expiry-dealt-with')
     if (dealtWith.length > 0) await deadlines.clear(dealtWith)
-    return lookMillis
+    return { lookMillis, isFull: due.length === dueLimit }
   }
 
-  let timer: NodeJS.Timeout
-  let underWay: Promise<void> = Promise.resolve()
-  const schedule = (waitMillis: number): void => {
-    timer = setTimeout(() => {
-      underWay = check()
-        .catch((error: unknown) => {
-          log.warn({ 'event.name': 'checkout.expiry_check_failed', err: error }, 'deadlines not checked')
-          return 0
-        })
-        .then((lookMillis) => {
-          if (lifecycle.signal.aborted) return
-          schedule(Math.max(config.DEADLINE_CHECK_INTERVAL_MILLIS, lookMillis / lookTimeShare))
-        })
-    }, waitMillis)
-  }
-  schedule(config.DEADLINE_CHECK_INTERVAL_MILLIS)
-  lifecycle.onStop(async () => {
-    clearTimeout(timer)
-    await underWay
-  })
+  const { DEADLINE_CHECK_INTERVAL_MILLIS: intervalMillis } = config
+  const onFailure = (error: unknown) =>
+    log.warn({ 'event.name': 'checkout.expiry_check_failed', err: error }, 'deadlines not checked')
+  const stop = startPacedLoop({ intervalMillis, firstAfterMillis: intervalMillis, onFailure }, check)
+  lifecycle.onStop(stop)
 }

@@ -8,6 +8,7 @@ import { context, metrics, propagation, ROOT_CONTEXT, SpanKind, trace } from '@o
 import { toMessage } from '../../shared/messaging/cloud-events.ts'
 import type { Send } from '../../shared/messaging/kafka.ts'
 import { failpoint } from '../../shared/process/failpoints.ts'
+import { startPacedLoop } from '../../shared/process/paced-loop.ts'
 import type { Commit, EventStore } from '../../shared/store/event-store.ts'
 import type { Logger } from '../../shared/telemetry/logger.ts'
 import { withSagaId } from '../../shared/telemetry/saga-id.ts'
@@ -29,10 +30,6 @@ export interface Waiting {
 }
 
 const sweepLimit = 500
-/** Looking for what is left may scan the whole store where no index helps; it may take this share of the time. */
-const lookTimeShare = 0.05
-/** But not by more than this many intervals: a store that froze made one look long, and says nothing of the next. */
-const longestRestIntervals = 12
 
 const tracer = trace.getTracer('sagascope')
 const meter = metrics.getMeter('sagascope')
@@ -60,8 +57,7 @@ export class Outbox {
   #toMark: string[] = []
   #markedLast: readonly string[] = []
   #markTimer: NodeJS.Timeout | undefined
-  #sweepTimer: NodeJS.Timeout | undefined
-  #sweeping: Promise<void> = Promise.resolve()
+  #stopSweeping: () => Promise<void> = () => Promise.resolve()
   #marking: Promise<void> = Promise.resolve()
   #marksWaiting = 0
   #lookMillis = 0
@@ -76,15 +72,25 @@ export class Outbox {
     this.#markTimer = setInterval(() => {
       if (this.#marksWaiting === 0) void this.#mark()
     }, this.#options.markIntervalMillis ?? 250)
-    this.#scheduleSweep(0)
+    const { sweepIntervalMillis, log } = this.#options
+    this.#stopSweeping = startPacedLoop(
+      {
+        intervalMillis: sweepIntervalMillis,
+        firstAfterMillis: 0,
+        onFailure: (error) => log.warn({ 'event.name': 'outbox.sweep_failed', err: error }, 'sweep failed'),
+      },
+      async () => {
+        const published = await this.sweep()
+        return { lookMillis: this.#lookMillis, isFull: published >= sweepLimit }
+      },
+    )
   }
 
   /** Lets sends under way finish and marks what was published. */
   async stop(): Promise<void> {
     this.#stopped = true
     clearInterval(this.#markTimer)
-    clearTimeout(this.#sweepTimer)
-    await Promise.allSettled([...this.#underWay, this.#sweeping])
+    await Promise.allSettled([...this.#underWay, this.#stopSweeping()])
     await this.#mark()
   }
 
@@ -229,26 +235,6 @@ export class Outbox {
       this.#toMark.push(...ids)
       this.#options.log.warn({ 'event.name': 'outbox.mark_failed', err: error }, 'not marked as published')
     }
-  }
-
-  #scheduleSweep(waitMillis: number): void {
-    if (this.#stopped) return
-    this.#sweepTimer = setTimeout(() => {
-      this.#sweeping = this.sweep()
-        .catch((error: unknown) => {
-          this.#options.log.warn({ 'event.name': 'outbox.sweep_failed', err: error }, 'sweep failed')
-          return 0
-        })
-        .then((published) => {
-          const { sweepIntervalMillis } = this.#options
-          const forLookMillis = Math.min(
-            this.#lookMillis / lookTimeShare,
-            longestRestIntervals * sweepIntervalMillis,
-          )
-          const restMillis = Math.max(sweepIntervalMillis, forLookMillis)
-          this.#scheduleSweep(published < sweepLimit ? restMillis : 0) // a full hand: there may be more
-        })
-    }, waitMillis)
   }
 }
 

@@ -275,6 +275,10 @@ export class KafkaConnection {
       sessionTimeout: sessionTimeoutMillis,
       heartbeatInterval: Math.floor(sessionTimeoutMillis / 3),
       rebalanceTimeout: rebalanceTimeoutMillis,
+      // What is fetched is in memory until it is handled: behind a backlog, kafkajs's own 1 MiB of each partition
+      // grew a process by tens of MiB. A message larger than that still comes, by itself.
+      maxBytesPerPartition: 128 * 1_024,
+      maxBytes: 1_024 * 1_024,
       maxWaitTimeInMs: Math.min(1_000, Math.floor(sessionTimeoutMillis / 4)), // an idle one sends no other heartbeats
       // After these it crashes, joins anew and goes on; also when it was told to stop meanwhile, unless we say no.
       retry: { retries: 12, restartOnFailure: () => Promise.resolve(!stopping) },

@@ -1,10 +1,10 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Stack } from '../native/open-stack.ts'
-import { logsOfTrace } from '../verify/elasticsearch.ts'
+import { logsOfTrace } from '../../shared/backends/elasticsearch.ts'
 import { eventually } from '../verify/eventually.ts'
-import { fetchTrace } from '../verify/jaeger.ts'
-import { query } from '../verify/prometheus.ts'
+import { fetchTrace } from '../../shared/backends/jaeger.ts'
+import { query } from '../../shared/backends/prometheus.ts'
 import { stackForTests } from '../verify/stack-for-tests.ts'
 
 const email = 'ada.lovelace+42@mail.example.co.uk'

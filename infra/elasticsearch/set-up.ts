@@ -7,7 +7,7 @@
  * data. It puts the same template, so fields are the same everywhere.
  */
 import { readFile } from 'node:fs/promises'
-import { elasticsearchHeaders } from './credentials.ts'
+import { elasticsearchHeaders } from '../../shared/backends/elasticsearch-credentials.ts'
 
 const name = 'sagascope-logs'
 

@@ -1,12 +1,12 @@
 /** One checkout as the backends have it: its steps, its trace, its log lines. */
 import type { CheckoutView } from './checkouts.ts'
-import type { LogLine } from './elasticsearch.ts'
+import type { LogLine } from '../../shared/backends/elasticsearch.ts'
 import type { Edge } from './edges.ts'
 import { expectedEdges, hopsOf } from './edges.ts'
-import { logsOfTrace } from './elasticsearch.ts'
+import { logsOfTrace } from '../../shared/backends/elasticsearch.ts'
 import { eventually } from './eventually.ts'
-import type { TraceSpan } from './jaeger.ts'
-import { fetchTrace } from './jaeger.ts'
+import type { TraceSpan } from '../../shared/traces/trace.ts'
+import { fetchTrace } from '../../shared/backends/jaeger.ts'
 import { drawTree, treeOf } from './trace-tree.ts'
 
 export interface Backends {

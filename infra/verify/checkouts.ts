@@ -1,7 +1,7 @@
 /** Placing checkouts at the gateway and following them to their end, as a client would. */
 import { z } from 'zod'
 import { eventually } from './eventually.ts'
-import { readJson } from './read-json.ts'
+import { readJson } from '../../shared/backends/read-json.ts'
 
 export interface CheckoutRequest {
   readonly user: { readonly email: string; readonly name: string }

@@ -1,5 +1,5 @@
 /** The saga's counters as Prometheus has them, and what moved between two readings. */
-import { query } from './prometheus.ts'
+import { query } from '../../shared/backends/prometheus.ts'
 
 const names = ['user_registered', 'order_processed', 'payment_processed', 'checkout_processed'] as const
 

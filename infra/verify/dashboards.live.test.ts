@@ -11,8 +11,8 @@ import { prepareServices } from '../native/services.ts'
 import { placeCheckout, sampleCheckout } from './checkouts.ts'
 import { eventually } from './eventually.ts'
 import { kafkaForTests } from './kafka-for-tests.ts'
-import { query } from './prometheus.ts'
-import { readJson } from './read-json.ts'
+import { query } from '../../shared/backends/prometheus.ts'
+import { readJson } from '../../shared/backends/read-json.ts'
 import { stackForTests } from './stack-for-tests.ts'
 
 /** A dashboard as Grafana reads it. */

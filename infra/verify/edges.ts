@@ -2,7 +2,7 @@
 import type { EventType } from '../../shared/contracts/events.ts'
 import { topicOf } from '../../shared/contracts/events.ts'
 import { flow } from '../../shared/contracts/flow.ts'
-import type { TraceSpan } from './jaeger.ts'
+import type { TraceSpan } from '../../shared/traces/trace.ts'
 
 /** `gateway -checkouts-> users` */
 export type Edge = string

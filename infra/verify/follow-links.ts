@@ -1,6 +1,6 @@
 /** Where a person finds a checkout: the APIs that were asked, and the user interfaces that there are. */
 import type { Backends } from './checkout-report.ts'
-import { exemplarsUrl } from './prometheus.ts'
+import { exemplarsUrl } from '../../shared/backends/prometheus.ts'
 
 /** Of those that are there; the natively built Jaeger and Prometheus have no pages. */
 export interface UserInterfaces {

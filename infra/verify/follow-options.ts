@@ -1,6 +1,6 @@
 /** The command line of `npm run follow`. */
 import { isCheckoutId } from '../../shared/contracts/checkout-id.ts'
-import { elasticsearchHeaders } from '../elasticsearch/credentials.ts'
+import { elasticsearchHeaders } from '../../shared/backends/elasticsearch-credentials.ts'
 import { readPorts } from '../native/ports.ts'
 import type { Backends } from './checkout-report.ts'
 import type { UserInterfaces } from './follow-links.ts'
@@ -90,6 +90,15 @@ function portsOf(environment: NodeJS.ProcessEnv) {
   } catch (error) {
     throw new BadUsage((error as Error).message, { cause: error })
   }
+}
+
+/** @param option the value of `--jaeger`. @throws BadUsage */
+export function readJaegerUrls(
+  option: string | undefined,
+  environment: NodeJS.ProcessEnv,
+): { jaegerUrl: string; jaegerUiUrl: string } {
+  const { jaegerUrl } = readBackends(option === undefined ? {} : { jaeger: option }, environment)
+  return { jaegerUrl, jaegerUiUrl: readPages(environment).jaegerUiUrl ?? jaegerUrl }
 }
 
 function readPages(environment: NodeJS.ProcessEnv): UserInterfaces {

@@ -5,7 +5,7 @@
  * https://github.com/elastic/kibana.
  */
 import { z } from 'zod'
-import { readJson } from './read-json.ts'
+import { readJson } from '../../shared/backends/read-json.ts'
 
 /** Elasticsearch's types of each field, as Kibana learns them for a data view. */
 export type FieldTypes = ReadonlyMap<string, readonly string[]>

@@ -6,14 +6,14 @@ import type { Services } from '../native/services.ts'
 import { prepareServices } from '../native/services.ts'
 import type { Backends, CheckoutReport } from './checkout-report.ts'
 import { isWhole, readBack } from './checkout-report.ts'
-import type { CheckoutView } from './checkouts.ts'
-import { placeCheckout, sampleCheckout, untilEnded } from './checkouts.ts'
+import type { CheckoutRequest, CheckoutView } from './checkouts.ts'
+import { placeCheckout, postCheckout, sampleCheckout, untilEnded } from './checkouts.ts'
 import { expectedEdges, hopsOf } from './edges.ts'
 import { eventually } from './eventually.ts'
-import type { TraceSpan } from './jaeger.ts'
-import { fetchTrace } from './jaeger.ts'
-import { query } from './prometheus.ts'
-import { readJson } from './read-json.ts'
+import type { TraceSpan } from '../../shared/traces/trace.ts'
+import { fetchTrace } from '../../shared/backends/jaeger.ts'
+import { query } from '../../shared/backends/prometheus.ts'
+import { readJson } from '../../shared/backends/read-json.ts'
 import { stackForTests } from './stack-for-tests.ts'
 import {
   forbiddenLabels,
@@ -82,6 +82,17 @@ describe('the telemetry contract', function () {
     await services.server('orders').up()
     ended.push(await end(slow))
     return ended
+  }
+
+  /** As a client is told to: a 503 is asked again under the same key. */
+  function placeUntilTaken(request: CheckoutRequest): Promise<string> {
+    const key = { 'idempotency-key': randomUUID() }
+    return eventually('a checkout to be accepted', async () => {
+      const { status, body } = await postCheckout(services.gatewayUrl, request, key)
+      if (status === 503) return undefined
+      equal(status, 202)
+      return (body as { checkoutId: string }).checkoutId
+    })
   }
 
   async function hasStep(checkoutId: string, type: string): Promise<true | undefined> {
@@ -271,7 +282,7 @@ describe('the telemetry contract', function () {
       await Promise.all(
         Array.from({ length: 100 }, async () => {
           for (let request = queue.pop(); request; request = queue.pop()) {
-            ids.push((await placeCheckout(services.gatewayUrl, request)).checkoutId)
+            ids.push(await placeUntilTaken(request))
           }
         }),
       )

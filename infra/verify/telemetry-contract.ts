@@ -7,7 +7,7 @@
 import type { EventType, Service } from '../../shared/contracts/events.ts'
 import { services, topicOf } from '../../shared/contracts/events.ts'
 import { consumedBy, producedBy } from '../../shared/contracts/flow.ts'
-import type { TraceSpan } from './jaeger.ts'
+import type { TraceSpan } from '../../shared/traces/trace.ts'
 
 type ServiceName = Service | 'gateway' | 'dead-letters'
 
@@ -156,12 +156,14 @@ export const metricContract: readonly MetricRow[] = [
       'messaging_destination_partition_id',
     ],
   },
+  { services, name: 'kafka_consumer_longest_silence_seconds', labels: ['messaging_consumer_group_name'] },
   { services: everyone, name: 'outbox_backlog', labels: [] },
   { services: everyone, name: 'outbox_oldest_age_seconds', labels: [] },
   { services: everyone, name: 'process_cpu_time_seconds_total', labels: ['cpu_mode'] },
   { services: everyone, name: 'process_memory_usage_bytes', labels: [] },
   { services: everyone, name: 'nodejs_eventloop_delay_p99_seconds', labels: [] },
   { services: everyone, name: 'v8js_memory_heap_used_bytes', labels: ['v8js_heap_space_name'] },
+  { services: everyone, name: 'v8js_memory_heap_old_max_bytes', labels: [] },
   { services: everyone, name: 'v8js_gc_duration_seconds_bucket', labels: ['v8js_gc_type', 'le'] },
   {
     services: ['gateway'],
@@ -183,6 +185,17 @@ export const metricContract: readonly MetricRow[] = [
     services,
     name: 'messaging_process_duration_bucket',
     labels: ['messaging_system', 'messaging_destination_name', 'le'],
+  },
+  // What the SDK has sent or dropped; what it dropped has an `error_type`.
+  {
+    services: everyone,
+    name: 'otel_sdk_processor_span_processed_total',
+    labels: ['otel_component_name', 'otel_component_type'],
+  },
+  {
+    services: everyone,
+    name: 'otel_sdk_processor_log_processed_total',
+    labels: ['otel_component_name', 'otel_component_type'],
   },
   // Made from spans in the Collector, before any sampling.
   { services: everyone, name: 'traces_span_metrics_calls_total', labels: ['span_name', 'span_kind'] },

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
-import type { LogLine } from './elasticsearch.ts'
-import type { TraceSpan } from './jaeger.ts'
-import type { Exemplar } from './prometheus.ts'
+import type { LogLine } from '../../shared/backends/elasticsearch.ts'
+import type { TraceSpan } from '../../shared/traces/trace.ts'
+import type { Exemplar } from '../../shared/backends/prometheus.ts'
 import type { TimelineSources } from './timeline.ts'
 import { buildTimeline, drawTimeline, microsOf } from './timeline.ts'
 

@@ -1,9 +1,9 @@
 /** One checkout's time line: what every backend knows of it, in one order. Pure: what was read in, lines out. */
 import type { EventType } from '../../shared/contracts/events.ts'
 import type { AnyCheckoutView } from './checkouts.ts'
-import type { LogLine } from './elasticsearch.ts'
-import type { TraceSpan } from './jaeger.ts'
-import type { Exemplar } from './prometheus.ts'
+import type { LogLine } from '../../shared/backends/elasticsearch.ts'
+import type { TraceSpan } from '../../shared/traces/trace.ts'
+import type { Exemplar } from '../../shared/backends/prometheus.ts'
 import { treeOf } from './trace-tree.ts'
 
 export type Weight = 'normal' | 'warning' | 'error'

@@ -1,5 +1,6 @@
 /** A trace as a tree, for the terminal. */
-import type { TraceSpan } from './jaeger.ts'
+import { depthFirst, spanForest } from '../../shared/traces/span-forest.ts'
+import type { TraceSpan } from '../../shared/traces/trace.ts'
 
 export interface TreeLine {
   readonly depth: number
@@ -8,21 +9,11 @@ export interface TreeLine {
   readonly offsetMicros: number
 }
 
-/** The spans, each below its parent, siblings by start; a span whose parent is missing is a root. */
+/** The spans of one trace, or of all traces of a checkout, each below its parent, siblings by start. */
 export function treeOf(spans: readonly TraceSpan[]): TreeLine[] {
-  const known = new Set(spans.map((span) => span.spanId))
-  const children = Map.groupBy(spans, ({ parentSpanId }) =>
-    parentSpanId !== undefined && known.has(parentSpanId) ? parentSpanId : undefined,
-  )
-  const start = Math.min(...spans.map((span) => span.startMicros))
-  const below = (parent: string | undefined, depth: number): TreeLine[] =>
-    (children.get(parent) ?? [])
-      .toSorted((a, b) => a.startMicros - b.startMicros)
-      .flatMap((span) => [
-        { depth, span, offsetMicros: span.startMicros - start },
-        ...below(span.spanId, depth + 1),
-      ])
-  return below(undefined, 0)
+  const roots = spanForest(spans)
+  const start = roots[0]?.span.startMicros ?? 0
+  return depthFirst(roots).map(({ span, depth }) => ({ depth, span, offsetMicros: span.startMicros - start }))
 }
 
 const millis = (micros: number): string => `${(micros / 1_000).toFixed(1)} ms`

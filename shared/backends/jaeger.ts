@@ -1,24 +1,9 @@
 /** Traces, read from Jaeger's API v3, which answers in OTLP's own shape (links and kinds included). */
 import { z } from 'zod'
-import { services } from '../../shared/contracts/events.ts'
+import { services } from '../contracts/events.ts'
+import type { TraceSpan } from '../traces/trace.ts'
+import type { ReadLimits } from './read-json.ts'
 import { readJson } from './read-json.ts'
-
-export interface SpanReference {
-  readonly traceId: string
-  readonly spanId: string
-}
-
-export interface TraceSpan extends SpanReference {
-  readonly parentSpanId: string | undefined
-  readonly name: string
-  readonly kind: 'internal' | 'server' | 'client' | 'producer' | 'consumer' | 'unspecified'
-  readonly service: string
-  readonly startMicros: number
-  readonly durationMicros: number
-  readonly attributes: Readonly<Record<string, string>>
-  readonly links: readonly SpanReference[]
-  readonly failed: boolean
-}
 
 // OTLP's AnyValue: { stringValue: 'x' }, { intValue: '1' }, { arrayValue: { values: [...] } }, ...
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String)
@@ -61,8 +46,13 @@ const kinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consu
  * The spans of a trace, the earliest first; undefined when Jaeger has none of it.
  * @throws BackendUnavailable
  */
-export async function fetchTrace(jaegerUrl: string, traceId: string): Promise<TraceSpan[] | undefined> {
-  const body = await readJson('Jaeger', new URL(`/api/v3/traces/${traceId}`, jaegerUrl))
+export async function fetchTrace(
+  jaegerUrl: string,
+  traceId: string,
+  limits?: ReadLimits,
+): Promise<TraceSpan[] | undefined> {
+  const url = new URL(`/api/v3/traces/${traceId}`, jaegerUrl)
+  const body = await readJson('Jaeger', url, undefined, {}, limits)
   if (body === undefined) return undefined
   const spans = answer
     .parse(body)
@@ -79,26 +69,46 @@ const found = z.object({ data: z.array(z.object({ traceID: z.string() })) })
 /** More than one checkout has, replays included. */
 const searchLimit = 200
 
+export interface TraceSearch {
+  readonly service: string
+  readonly operation?: string
+  /** Of one span or of its resource, all of them. */
+  readonly attributes?: Readonly<Record<string, string>>
+  /** That span's start lies between them, since the epoch; both or neither. */
+  readonly fromMicros?: number
+  readonly toMicros?: number
+  /** At most so many; 200 unless told. */
+  readonly limit?: number
+}
+
 /**
- * The traces in which the service has a span as asked for, one list of spans each, the earliest first.
+ * The traces in which the service has a span as asked for; of more than the limit those that Jaeger picks, with its
+ * store in memory those that it heard of last.
  * @throws BackendUnavailable
  */
-export async function findTraces(
+export async function findTraceIds(
   jaegerUrl: string,
-  asked: {
-    readonly service: string
-    readonly operation?: string
-    readonly attributes?: Readonly<Record<string, string>>
-  },
-): Promise<TraceSpan[][]> {
+  asked: TraceSearch,
+  limits?: ReadLimits,
+): Promise<string[]> {
   // The API before v3, which Jaeger's own pages use: over HTTP v3 cannot search by attribute.
   const url = new URL('/api/traces', jaegerUrl)
   url.searchParams.set('service', asked.service)
   if (asked.operation !== undefined) url.searchParams.set('operation', asked.operation)
+  if (asked.fromMicros !== undefined) url.searchParams.set('start', String(asked.fromMicros))
+  if (asked.toMicros !== undefined) url.searchParams.set('end', String(asked.toMicros))
   url.searchParams.set('tags', JSON.stringify(asked.attributes ?? {}))
-  url.searchParams.set('limit', String(searchLimit))
-  const body = await readJson('Jaeger', url)
-  const traceIds = body === undefined ? [] : found.parse(body).data.map((trace) => trace.traceID)
+  url.searchParams.set('limit', String(asked.limit ?? searchLimit))
+  const body = await readJson('Jaeger', url, undefined, {}, limits)
+  return body === undefined ? [] : found.parse(body).data.map((trace) => trace.traceID)
+}
+
+/**
+ * The traces in which the service has a span as asked for, one list of spans each, the earliest first.
+ * @throws BackendUnavailable
+ */
+export async function findTraces(jaegerUrl: string, asked: TraceSearch): Promise<TraceSpan[][]> {
+  const traceIds = await findTraceIds(jaegerUrl, asked)
   const traces = await Promise.all(traceIds.map((traceId) => fetchTrace(jaegerUrl, traceId)))
   return traces.filter((spans) => spans !== undefined)
 }
@@ -121,7 +131,7 @@ export async function findTracesOfSaga(jaegerUrl: string, sagaId: string): Promi
 }
 
 /** `GET /checkouts/<checkoutId>` carries the saga's id, and is no step of it; parts of its trace may still be missing. */
-const hasStep = (spans: readonly TraceSpan[]): boolean =>
+export const hasStep = (spans: readonly TraceSpan[]): boolean =>
   spans.some(
     ({ kind, attributes }) =>
       kind === 'producer' ||

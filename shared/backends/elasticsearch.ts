@@ -1,6 +1,7 @@
 /** Log lines, read from Elasticsearch by `trace_id`, as Kibana would. */
 import { z } from 'zod'
-import { elasticsearchHeaders } from '../elasticsearch/credentials.ts'
+import { elasticsearchHeaders } from './elasticsearch-credentials.ts'
+import type { ReadLimits } from './read-json.ts'
 import { readJson } from './read-json.ts'
 
 export interface LogLine {
@@ -36,21 +37,49 @@ const answer = z.object({
  * The log lines of one trace, the oldest first.
  * @throws BackendUnavailable
  */
-export const logsOfTrace = (elasticsearchUrl: string, traceId: string): Promise<LogLine[]> =>
+export const logsOfTrace = (
+  elasticsearchUrl: string,
+  traceId: string,
+  limits?: ReadLimits,
+): Promise<LogLine[]> =>
   // Kibana's KQL `trace_id : "<id>"` becomes this query.
-  searchLogs(elasticsearchUrl, { term: { trace_id: traceId } })
+  searchLogs(elasticsearchUrl, { query: { term: { trace_id: traceId } }, ...oldestFirst }, limits)
 
 /**
  * The log lines of one checkout, whatever trace they are in, the oldest first.
  * @throws BackendUnavailable
  */
-export const logsOfSaga = (elasticsearchUrl: string, sagaId: string): Promise<LogLine[]> =>
-  searchLogs(elasticsearchUrl, { term: { 'attributes.saga.id': sagaId } })
+export const logsOfSaga = (
+  elasticsearchUrl: string,
+  sagaId: string,
+  limits?: ReadLimits,
+): Promise<LogLine[]> =>
+  searchLogs(elasticsearchUrl, { query: { term: { 'attributes.saga.id': sagaId } }, ...oldestFirst }, limits)
 
-async function searchLogs(elasticsearchUrl: string, query: object): Promise<LogLine[]> {
+/**
+ * The access log's lines of the requests that became checkouts, at any gateway, the latest first.
+ * @throws BackendUnavailable
+ */
+export const acceptedRequests = (
+  elasticsearchUrl: string,
+  size: number,
+  limits?: ReadLimits,
+): Promise<LogLine[]> => {
+  const accepted = {
+    'attributes.event.name': 'http.request',
+    'attributes.http.route': '/checkouts',
+    'attributes.http.response.status_code': 202,
+  }
+  const filter = Object.entries(accepted).map(([field, value]) => ({ term: { [field]: value } }))
+  const search = { query: { bool: { filter } }, size, sort: [{ '@timestamp': 'desc' }] }
+  return searchLogs(elasticsearchUrl, search, limits)
+}
+
+const oldestFirst = { size: 1_000, sort: [{ '@timestamp': 'asc' }] }
+
+async function searchLogs(elasticsearchUrl: string, search: object, limits?: ReadLimits): Promise<LogLine[]> {
   const url = new URL('/sagascope-logs*/_search', elasticsearchUrl)
-  const search = { query, size: 1_000, sort: [{ '@timestamp': 'asc' }] }
-  const body = await readJson('Elasticsearch', url, search, elasticsearchHeaders())
+  const body = await readJson('Elasticsearch', url, search, elasticsearchHeaders(), limits)
   if (body === undefined) return []
   return answer.parse(body).hits.hits.map(({ _source: line }) => ({
     time: line['@timestamp'],

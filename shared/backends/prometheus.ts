@@ -1,5 +1,6 @@
 /** Metrics, read from Prometheus. */
 import { z } from 'zod'
+import type { ReadLimits } from './read-json.ts'
 import { readJson } from './read-json.ts'
 
 export interface Sample {
@@ -27,6 +28,52 @@ export async function query(prometheusUrl: string, promql: string): Promise<Samp
   return answer.parse(body).data.result.map(({ metric, value: [, value] }) => ({
     labels: metric,
     value: Number(value),
+  }))
+}
+
+const rangeAnswer = z.object({
+  data: z.object({
+    result: z.array(
+      z.object({
+        metric: z.record(z.string(), z.string()),
+        values: z.array(z.tuple([z.number(), z.string()])),
+      }),
+    ),
+  }),
+})
+
+export interface TimeSeries {
+  readonly labels: Readonly<Record<string, string>>
+  /** By seconds since the epoch. */
+  readonly values: ReadonlyMap<number, number>
+}
+
+export interface QueryRange {
+  readonly fromSeconds: number
+  readonly toSeconds: number
+  readonly stepSeconds: number
+}
+
+/**
+ * A query at each step from one time to another.
+ * @throws BackendUnavailable
+ */
+export async function queryRange(
+  prometheusUrl: string,
+  promql: string,
+  { fromSeconds, toSeconds, stepSeconds }: QueryRange,
+  limits?: ReadLimits,
+): Promise<TimeSeries[]> {
+  const url = new URL('/api/v1/query_range', prometheusUrl)
+  url.searchParams.set('query', promql)
+  url.searchParams.set('start', String(fromSeconds))
+  url.searchParams.set('end', String(toSeconds))
+  url.searchParams.set('step', String(stepSeconds))
+  const body = await readJson('Prometheus', url, undefined, {}, limits)
+  if (body === undefined) return []
+  return rangeAnswer.parse(body).data.result.map(({ metric, values }) => ({
+    labels: metric,
+    values: new Map(values.map(([time, value]) => [time, Number(value)])),
   }))
 }
 

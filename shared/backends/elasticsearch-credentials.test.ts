@@ -1,5 +1,5 @@
 import { deepEqual, throws } from 'node:assert/strict'
-import { elasticsearchHeaders } from './credentials.ts'
+import { elasticsearchHeaders } from './elasticsearch-credentials.ts'
 
 describe('credentials for Elasticsearch', () => {
   it('are none unless there is a user', () => {

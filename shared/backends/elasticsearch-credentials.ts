@@ -1,5 +1,5 @@
 /** Who the tools are towards Elasticsearch; the Collector has its own, infra/collector/security. */
-import { readCredentials } from '../../shared/process/transport-security.ts'
+import { readCredentials } from '../process/transport-security.ts'
 
 /** What Elasticsearch wants and the environment says do not fit together. */
 export class BadCredentials extends Error {

@@ -1,10 +1,9 @@
 /** What `npm run dead-letters` does, on the real topic. */
 import { isSpanContextValid } from '@opentelemetry/api'
 import type { Config } from '../../shared/process/config.ts'
-import type { KafkaConfig } from '../../shared/messaging/kafka.ts'
-import { KafkaConnection } from '../../shared/messaging/kafka.ts'
+import type { KafkaConnection } from '../../shared/messaging/kafka.ts'
+import { connectKafka, failedWhile } from '../../shared/messaging/kafka-for-tools.ts'
 import { deadLetterTopic } from '../../shared/messaging/middleware/dead-letter.ts'
-import { createLogger } from '../../shared/telemetry/logger.ts'
 import type { DeadLetter, DeadLetters } from './dead-letter.ts'
 import { isWanted } from './dead-letter.ts'
 import type { Options } from './options.ts'
@@ -13,21 +12,15 @@ import { describe, drawTable, toJson } from './print.ts'
 import { readDeadLetters } from './read-dead-letters.ts'
 import { redriveAll } from './redrive.ts'
 
-/** Kafka could not be asked; the message says where it was looked for and what to do. */
-export class KafkaUnavailable extends Error {
-  readonly code = 'kafka_unavailable'
-}
-
 type Command = Exclude<Options, { command: 'help' }>
 type OptionsOf<Name extends Command['command']> = Extract<Command, { command: Name }>
 
 /**
  * @returns the exit code
- * @throws KafkaUnavailable
+ * @throws KafkaNotReached
  */
 export async function runCommand(options: Command, config: Config): Promise<number> {
-  const { KAFKA_BROKERS: brokers, kafkaSecurity: security } = config
-  const kafka = await connect({ brokers, security, clientId: 'dead-letters' })
+  const kafka = await connectKafka(config, 'dead-letters')
   switch (options.command) {
     case 'list':
       return list(kafka, options)
@@ -40,39 +33,8 @@ export async function runCommand(options: Command, config: Config): Promise<numb
   }
 }
 
-/** A person waits: what is not there within this is said to be away. */
-const patienceMillis = 5_000
-
-async function connect(config: KafkaConfig): Promise<KafkaConnection> {
-  // kafkajs asks for about half a minute and logs each try; here one sentence is better.
-  const kafka = new KafkaConnection(config, createLogger('dead-letters', 'fatal'))
-  const admin = kafka.client.admin()
-  const timeout = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => timeout.reject(new Error(`no answer within ${patienceMillis / 1_000} s`)),
-    patienceMillis,
-  )
-  try {
-    await Promise.race([admin.connect(), timeout.promise])
-    await admin.disconnect()
-    return kafka
-  } catch (error) {
-    const where = config.brokers.join(', ')
-    throw new KafkaUnavailable(
-      `Kafka does not answer at ${where}: ${(error as Error).message}. KAFKA_BROKERS says where it is.`,
-      { cause: error },
-    )
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 async function read(kafka: KafkaConnection, sinceMillis?: number): Promise<DeadLetters> {
   return readDeadLetters(kafka, sinceMillis).catch(failedWhile('the dead letters were read'))
-}
-
-const failedWhile = (what: string) => (error: unknown) => {
-  throw new KafkaUnavailable(`Kafka failed while ${what}: ${(error as Error).message}`, { cause: error })
 }
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`

@@ -24,7 +24,7 @@ async function main(): Promise<number> {
       console.error(error.message)
       return exitCodes.badUsage
     }
-    if (error instanceof Error && 'code' in error && error.code === 'kafka_unavailable') {
+    if (error instanceof Error && 'code' in error && error.code === 'kafka_not_reached') {
       console.error(error.message)
       return exitCodes.unavailable
     }

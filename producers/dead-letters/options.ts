@@ -3,7 +3,7 @@ import { isCheckoutId } from '../../shared/contracts/checkout-id.ts'
 import { services } from '../../shared/contracts/events.ts'
 import { deadLetterIdOf } from '../../shared/messaging/dead-letter-headers.ts'
 import type { Filter } from './dead-letter.ts'
-import { BadUsage, parseOptions } from '../../shared/process/command-line.ts'
+import { BadUsage, parseOptions, pointInTime, ratePerSecond } from '../../shared/process/command-line.ts'
 
 export type Options =
   | { readonly command: 'help' }
@@ -72,7 +72,7 @@ export function parseCommandLine(commandLine: readonly string[], now = new Date(
         command,
         which: readWhich(ids, values, now),
         execute: values.execute ?? false,
-        ratePerSecond: readRate(values.rate),
+        ratePerSecond: ratePerSecond('--rate', values.rate) ?? defaultRatePerSecond,
       }
     case undefined:
       throw new BadUsage('One of list, show and redrive is wanted.')
@@ -147,26 +147,9 @@ function readFilter({ topic, group, code, checkout, since }: Values, now: Date):
     ...(group !== undefined && { consumerGroup: groupNamed(group) }),
     ...(code !== undefined && { errorCode: code }),
     ...(checkout !== undefined && { checkoutId: checkout }),
-    ...(since !== undefined && { sinceMillis: readSince(since, now) }),
+    ...(since !== undefined && { sinceMillis: pointInTime('--since', since, now) }),
   }
 }
 
 const groupNamed = (group: string): string =>
   (services as readonly string[]).includes(group) ? `sagascope-${group}` : group
-
-const unitMillis: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
-function readSince(since: string, now: Date): number {
-  const { count, unit = '' } = /^(?<count>\d{1,6})(?<unit>[smhd])$/.exec(since)?.groups ?? {}
-  if (count !== undefined) return now.getTime() - Number(count) * (unitMillis[unit] ?? 0)
-  const at = /^\d{4}-\d\d-\d\d/.test(since) ? Date.parse(since) : NaN
-  if (!Number.isNaN(at)) return at
-  throw new BadUsage(`--since ${JSON.stringify(since)} is neither like 15m, 2h or 3d nor a time.`)
-}
-
-function readRate(rate: string | undefined): number {
-  if (rate === undefined) return defaultRatePerSecond
-  const perSecond = Number(rate)
-  if (perSecond > 0 && perSecond <= 10_000) return perSecond
-  throw new BadUsage(`--rate ${JSON.stringify(rate)} is no number of messages a second, up to 10000.`)
-}

@@ -1,5 +1,6 @@
 /** Dead letters for people: lines of text. Nothing of their content, unless it is asked for. */
 import type { SpanContext } from '@opentelemetry/api'
+import { alignColumns } from '../../shared/process/text-table.ts'
 import type { DeadLetter } from './dead-letter.ts'
 import { masked, shownHeaders } from './dead-letter.ts'
 
@@ -22,16 +23,7 @@ export function drawTable(letters: readonly DeadLetter[]): string[] {
     letter.checkoutId ?? '-',
     redriven(letter),
   ])
-  const table = [['ID', 'FAILED AT', 'ERROR', 'ATTEMPTS', 'EVENT', 'CHECKOUT', 'REDRIVEN'], ...rows]
-  const widths = (table[0] ?? []).map((_, column) =>
-    Math.max(...table.map((row) => row[column]?.length ?? 0)),
-  )
-  return table.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
+  return alignColumns([['ID', 'FAILED AT', 'ERROR', 'ATTEMPTS', 'EVENT', 'CHECKOUT', 'REDRIVEN'], ...rows])
 }
 
 const spanLine = (span: SpanContext | undefined): string =>

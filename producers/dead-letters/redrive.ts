@@ -4,15 +4,14 @@
  * to the one that sent it first: a trace must not go on after hours, and who reads one finds the other.
  */
 import type { Attributes, SpanContext, Tracer } from '@opentelemetry/api'
-import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import { setTimeout as delay } from 'node:timers/promises'
+import { trace } from '@opentelemetry/api'
 import type { DeadLetterHeader } from '../../shared/messaging/dead-letter-headers.ts'
 import { redriveHeader } from '../../shared/messaging/dead-letter-headers.ts'
 import type { ProducerMessage, Send } from '../../shared/messaging/kafka.ts'
 import { deadLetterTopic } from '../../shared/messaging/middleware/dead-letter.ts'
-import { removePropagationHeaders } from '../../shared/telemetry/propagation.ts'
-import { withSagaId } from '../../shared/telemetry/saga-id.ts'
 import { traceparentOf } from '../../shared/telemetry/traceparent.ts'
+import { paced } from '../replay/paced.ts'
+import { inOwnTrace, toSendAgain } from '../replay/send-again.ts'
 import type { DeadLetter } from './dead-letter.ts'
 
 export interface RedriveTools {
@@ -30,42 +29,27 @@ export async function redriveAll(
   ratePerSecond: number,
   onRedriven: (letter: DeadLetter, span: SpanContext) => void,
 ): Promise<void> {
-  const startedAt = performance.now()
-  for (const [index, letter] of letters.entries()) {
-    await delay(Math.max(0, startedAt + (index * 1_000) / ratePerSecond - performance.now()))
-    onRedriven(letter, await redrive(letter, send))
-  }
+  for await (const letter of paced(letters, ratePerSecond)) onRedriven(letter, await redrive(letter, send))
 }
 
 /** @returns the span that redrove it */
-export async function redrive(
+export function redrive(
   letter: DeadLetter,
   send: Send,
   { tracer = trace.getTracer('sagascope'), now = () => new Date() }: RedriveTools = {},
 ): Promise<SpanContext> {
-  const links = [letter.failedIn, letter.sentIn].filter((span) => span !== undefined)
-  const options = {
-    root: true,
-    kind: SpanKind.INTERNAL,
-    links: links.map((context) => ({ context })),
+  const ownTrace = {
+    name: 'redrive dead letter',
+    links: [letter.failedIn, letter.sentIn],
     attributes: attributesOf(letter),
+    sagaId: letter.checkoutId,
   }
-  const redriveInSpan = () =>
-    tracer.startActiveSpan('redrive dead letter', options, async (span) => {
-      try {
-        await send([toOriginal(letter)])
-        // After it, not before: a crash in between redrives once more, which is harmless, and never not at all.
-        await send([toNote(letter, span.spanContext(), now())])
-        return span.spanContext()
-      } catch (error) {
-        span.recordException(error as Error)
-        span.setStatus({ code: SpanStatusCode.ERROR })
-        throw error
-      } finally {
-        span.end()
-      }
-    })
-  return letter.checkoutId === undefined ? redriveInSpan() : withSagaId(letter.checkoutId, redriveInSpan)
+  return inOwnTrace(tracer, ownTrace, async (span) => {
+    await send([toSendAgain(letter.message, { [redriveHeader]: letter.id })])
+    // After it, not before: a crash in between redrives once more, which is harmless, and never not at all.
+    await send([toNote(letter, span.spanContext(), now())])
+    return span.spanContext()
+  })
 }
 
 const attributesOf = ({ id, origin, consumerGroup, errorCode }: DeadLetter): Attributes => ({
@@ -74,12 +58,6 @@ const attributesOf = ({ id, origin, consumerGroup, errorCode }: DeadLetter): Att
   'messaging.consumer.group.name': consumerGroup,
   'error.type': errorCode,
 })
-
-function toOriginal({ id, message }: DeadLetter): ProducerMessage {
-  const headers: Record<string, string> = { ...message.headers, [redriveHeader]: id }
-  removePropagationHeaders(headers)
-  return { topic: message.topic, key: message.key ?? null, value: message.value, headers }
-}
 
 /** Under the letter's key, so that it lies on the letter's partition, behind it. */
 function toNote({ id, message }: DeadLetter, span: SpanContext, at: Date): ProducerMessage {

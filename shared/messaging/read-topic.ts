@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { EachMessagePayload } from 'kafkajs'
+import kafkajs from 'kafkajs'
 import { forgetActiveSpan } from '../telemetry/span-processors.ts'
 import type { IncomingMessage } from './cloud-events.ts'
 import type { KafkaConnection } from './kafka.ts'
@@ -29,12 +30,14 @@ export class ReadingStuck extends Error {
 /**
  * What lies on a topic now, by partition, those with nothing left out.
  * @param sinceMillis milliseconds since the epoch: only what was produced then or later
+ * @param untilMillis only what comes before the first that was produced then or later
  * @returns nothing for a topic that there is not
  */
 export async function offsetRanges(
   { client }: Pick<KafkaConnection, 'client'>,
   topic: string,
   sinceMillis?: number,
+  untilMillis?: number,
 ): Promise<OffsetRange[]> {
   const admin = client.admin()
   await admin.connect()
@@ -42,16 +45,44 @@ export async function offsetRanges(
     if (!(await admin.listTopics()).includes(topic)) return []
     const all = await admin.fetchTopicOffsets(topic)
     // Where nothing is as young as that, it says the end of the partition.
-    const since =
-      sinceMillis === undefined ? [] : await admin.fetchTopicOffsetsByTimestamp(topic, sinceMillis)
-    const starts = new Map(since.map(({ partition, offset }) => [partition, BigInt(offset)]))
+    const offsetsAt = async (millis: number | undefined) => {
+      const found = millis === undefined ? [] : await admin.fetchTopicOffsetsByTimestamp(topic, millis)
+      return new Map(found.map(({ partition, offset }) => [partition, BigInt(offset)]))
+    }
+    const starts = await offsetsAt(sinceMillis)
+    const ends = await offsetsAt(untilMillis)
     return all
       .map(({ partition, low, high }) => ({
         partition,
         from: starts.get(partition) ?? BigInt(low),
-        to: BigInt(high),
+        to: ends.get(partition) ?? BigInt(high),
       }))
       .filter(({ from, to }) => from < to)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/**
+ * The partition on which messages with this key lie, as long as the topic has had no other number of partitions.
+ * @returns undefined for a topic that there is not
+ */
+export async function partitionOf(
+  { client }: Pick<KafkaConnection, 'client'>,
+  topic: string,
+  key: string,
+): Promise<number | undefined> {
+  const admin = client.admin()
+  await admin.connect()
+  try {
+    if (!(await admin.listTopics()).includes(topic)) return undefined
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+    const partitionMetadata = topics[0]?.partitions ?? []
+    return kafkajs.Partitioners.DefaultPartitioner()({
+      topic,
+      partitionMetadata,
+      message: { key, value: null },
+    })
   } finally {
     await admin.disconnect()
   }

@@ -1,5 +1,5 @@
 import { equal, throws } from 'node:assert/strict'
-import { BadUsage, parseOptions, wholeNumber } from './command-line.ts'
+import { BadUsage, parseOptions, pointInTime, ratePerSecond, wholeNumber } from './command-line.ts'
 
 describe('a command line', () => {
   it('is read as node:util reads it, and what that does not know is bad usage', () => {
@@ -13,6 +13,24 @@ describe('a command line', () => {
     equal(wholeNumber('--rate', '7', 1), 7)
     for (const wrong of ['0', '-1', '1.5', '1e3', '', ' ', 'ten', '0x10', '1234567890']) {
       throws(() => wholeNumber('--rate', wrong, 1), /--rate is ".*": a whole number from 1 is wanted/, wrong)
+    }
+  })
+
+  it('has times that are so long ago, or that are said', () => {
+    const now = new Date('2026-11-23T12:00:00Z')
+    equal(pointInTime('--since', '90s', now), Date.parse('2026-11-23T11:58:30Z'))
+    equal(pointInTime('--since', '2d', now), Date.parse('2026-11-21T12:00:00Z'))
+    equal(pointInTime('--since', '2026-11-23T13:00:00+01:00', now), now.getTime())
+    for (const wrong of ['', '10', 'm', '-5m', '1.5h', 'yesterday', '2026-13-01T00:00:00Z']) {
+      throws(() => pointInTime('--until', wrong, now), /--until ".*" is neither like 15m/, wrong)
+    }
+  })
+
+  it('has rates above nothing', () => {
+    equal(ratePerSecond('--rate', undefined), undefined)
+    equal(ratePerSecond('--rate', '0.5'), 0.5)
+    for (const wrong of ['0', '-1', '10001', 'fast', '']) {
+      throws(() => ratePerSecond('--rate', wrong), /--rate ".*" is no number of messages a second/, wrong)
     }
   })
 })

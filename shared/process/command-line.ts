@@ -29,3 +29,29 @@ export function wholeNumber(option: string, value: string | undefined, least: nu
   if (/^\d{1,9}$/.test(value) && number >= least) return number
   throw new BadUsage(`${option} is ${JSON.stringify(value)}: a whole number from ${least} is wanted.`)
 }
+
+const unitMillis: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/**
+ * `15m`, `2h` or `3d` before now, or a time as RFC 3339 has it.
+ * @returns milliseconds since the epoch
+ * @throws BadUsage
+ */
+export function pointInTime(option: string, value: string, now: Date): number {
+  const { count, unit = '' } = /^(?<count>\d{1,6})(?<unit>[smhd])$/.exec(value)?.groups ?? {}
+  if (count !== undefined) return now.getTime() - Number(count) * (unitMillis[unit] ?? 0)
+  const at = /^\d{4}-\d\d-\d\d/.test(value) ? Date.parse(value) : NaN
+  if (!Number.isNaN(at)) return at
+  throw new BadUsage(`${option} ${JSON.stringify(value)} is neither like 15m, 2h or 3d nor a time.`)
+}
+
+/**
+ * @returns undefined when it was not given
+ * @throws BadUsage
+ */
+export function ratePerSecond(option: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  const perSecond = Number(value)
+  if (perSecond > 0 && perSecond <= 10_000) return perSecond
+  throw new BadUsage(`${option} ${JSON.stringify(value)} is no number of messages a second, up to 10000.`)
+}

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok, throws } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, throws } from 'node:assert/strict'
 import { BadConfiguration, readConfig } from './config.ts'
 
 /** The message with which a configuration is refused. */
@@ -56,6 +56,7 @@ describe('the configuration', () => {
     ['DEADLINE_CHECK_INTERVAL_MILLIS', 'Infinity'],
     ['INCOMING_TRACE_CONTEXT', 'ignore'],
     ['TRACE_HOPS', 'links'],
+    ['GATEWAY_CONSOLE', 'yes'],
   ]
   for (const [name, value] of bad) {
     it(`is refused with ${name}=${value}, which the message names`, () => {
@@ -75,6 +76,21 @@ describe('the configuration', () => {
   it('is refused without showing a connection string, which may hold a password', () => {
     const message = refusal({ MONGODB_URL: 'postgres://saga:hunter2@database:5432' })
     equal(message, 'MONGODB_URL: its value is refused: starts with mongodb:// or mongodb+srv://')
+  })
+
+  it('is refused with an address that no page can be linked to, or that would show a password', () => {
+    const wrong = 'its value is refused: is a URL with http:// or https://'
+    equal(refusal({ JAEGER_URL: 'jaeger:16686' }), `JAEGER_URL: ${wrong}`)
+    equal(refusal({ KIBANA_URL: 'javascript:alert(1)' }), `KIBANA_URL: ${wrong}`)
+    match(
+      refusal({ GRAFANA_URL: 'http://admin:hunter2@grafana' }),
+      /^GRAFANA_URL: its value .* has a user in it/,
+    )
+  })
+
+  it('has no console unless it is turned on', () => {
+    equal(readConfig({}).GATEWAY_CONSOLE, 'off')
+    equal(readConfig({ GATEWAY_CONSOLE: 'on' }).GATEWAY_CONSOLE, 'on')
   })
 
   it('is the process’s own unless another is given', () => {

@@ -9,6 +9,11 @@ const port = z.coerce.number().int().min(0).max(65_535)
 const millis = z.coerce.number().int().positive()
 const limit = z.coerce.number().int().min(1)
 
+const httpUrl = z
+  .string()
+  .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? ''), 'is a URL with http:// or https://')
+  .refine((text) => (URL.parse(text)?.username ?? '') === '', 'has a user in it, which a page would show')
+
 /** `192.0.2.1`, `10.0.0.0/8`, `2001:db8::/32` */
 function isAddressRange(text: string): boolean {
   const [address = '', bits, ...rest] = text.split('/')
@@ -33,6 +38,11 @@ const variables = z.object({
     .string()
     .regex(/^mongodb(\+srv)?:\/\//, 'starts with mongodb:// or mongodb+srv://')
     .default('mongodb://127.0.0.1:27017'),
+  /** Where payments finds the payment network, which is somebody else's: MONGODB_URL unless told. */
+  PAYMENT_NETWORK_URL: z
+    .string()
+    .regex(/^mongodb(\+srv)?:\/\//, 'starts with mongodb:// or mongodb+srv://')
+    .optional(),
   MONGODB_DATABASE_PREFIX: z
     .string()
     .regex(/^[a-z0-9-]{1,30}$/, 'is 1 to 30 of a-z, 0-9 and -')
@@ -78,6 +88,16 @@ const variables = z.object({
   GATEWAY_BACKLOG_LIMIT: limit.default(10_000),
   /** The age of the oldest of them at which it accepts no more; below CHECKOUT_DEADLINE_MILLIS, or they only expire. */
   GATEWAY_BACKLOG_AGE_LIMIT_MILLIS: millis.default(60_000),
+  /** A page that shows checkouts, traces and logs to whoever reaches the gateway: for development, gateway/console. */
+  GATEWAY_CONSOLE: z.enum(['off', 'on']).default('off'),
+  // Where the console reads ...
+  JAEGER_URL: httpUrl.default('http://127.0.0.1:16686'),
+  ELASTICSEARCH_URL: httpUrl.default('http://127.0.0.1:9200'),
+  PROMETHEUS_URL: httpUrl.default('http://127.0.0.1:9090'),
+  /** ... and the pages that it links to, of those that there are. */
+  JAEGER_UI_URL: httpUrl.optional(),
+  KIBANA_URL: httpUrl.optional(),
+  GRAFANA_URL: httpUrl.optional(),
   /** How long a checkout may take before it is taken back. */
   CHECKOUT_DEADLINE_MILLIS: millis.default(120_000),
   DEADLINE_CHECK_INTERVAL_MILLIS: millis.default(1_000),

@@ -5,6 +5,7 @@
 import { context } from '@opentelemetry/api'
 import type { Middleware } from 'koa'
 import type { Logger } from '../shared/telemetry/logger.ts'
+import { isConsole } from './console/console.ts'
 import { isProbe } from './probes.ts'
 import type { GatewayContext, RequestState } from './request-state.ts'
 
@@ -23,8 +24,8 @@ export const accessLogged = (log: Logger): Middleware<RequestState> => {
         client_gone: res.writableFinished ? undefined : true,
         'saga.id': state.sagaId,
       }
-      // Probes come every few seconds and would bury the rest.
-      if (isProbe(route)) log.debug(line, 'request')
+      // These come every few seconds and would bury the rest.
+      if (isProbe(route) || isConsole(route)) log.debug(line, 'request')
       else log.info(line, 'request')
     }
     // In the request's context, so that the line carries its trace id; `close` comes after every end.

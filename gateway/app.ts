@@ -9,6 +9,8 @@ import type { Callers } from './callers.ts'
 import { showCatalogue } from './catalogue.ts'
 import type { CheckoutRoutes } from './checkouts.ts'
 import { getCheckout, getCheckoutEvents, postCheckout } from './checkouts.ts'
+import type { Console } from './console/console.ts'
+import { addConsoleRoutes, consoleUntraced } from './console/console.ts'
 import { openApiDocument } from './openapi.ts'
 import type { Readiness } from './probes.ts'
 import { describeProblem, Problem } from './problem.ts'
@@ -24,11 +26,14 @@ export interface GatewayDeps extends CheckoutRoutes {
   readonly readiness: () => Promise<Readiness>
   readonly callers: Callers
   readonly rateLimits: RateLimits
+  /** Left out where there is no console. */
+  readonly console?: Console
 }
 
 /** Does no I/O: what it needs is given to it, and whoever calls it listens. */
 export function createApp(deps: GatewayDeps): Koa<RequestState> {
   const app = new Koa<RequestState>()
+  if (deps.console) app.use(consoleUntraced)
   app
     .use(traceResponse)
     .use(accessLogged(deps.log))
@@ -47,7 +52,7 @@ export function createApp(deps: GatewayDeps): Koa<RequestState> {
 }
 
 export function createRouter(deps: GatewayDeps): Router<RequestState> {
-  return new Router<RequestState>()
+  const router = new Router<RequestState>()
     .post('/checkouts', postCheckout(deps))
     .get('/checkouts/:checkoutId', getCheckout(deps))
     .get('/checkouts/:checkoutId/events', getCheckoutEvents(deps))
@@ -70,6 +75,8 @@ export function createRouter(deps: GatewayDeps): Router<RequestState> {
       ctx.status = readiness.status === 'ready' ? 200 : 503
       ctx.body = readiness
     })
+  if (deps.console) addConsoleRoutes(router, deps.console, deps)
+  return router
 }
 
 const closeWhileDraining = (draining: AbortSignal): Middleware<RequestState> => {

@@ -3,6 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { Outbox } from '../producers/outbox/outbox.ts'
 import { services } from '../shared/contracts/events.ts'
 import { KafkaConnection } from '../shared/messaging/kafka.ts'
+import { elasticsearchHeaders } from '../shared/backends/elasticsearch-credentials.ts'
+import type { Config } from '../shared/process/config.ts'
 import { startProcess } from '../shared/process/lifecycle.ts'
 import type { Commit } from '../shared/store/event-store.ts'
 import { EventStore } from '../shared/store/event-store.ts'
@@ -12,6 +14,9 @@ import { createApp } from './app.ts'
 import { BackgroundProducer } from './background-producer.ts'
 import { BacklogLimit } from './backlog-limit.ts'
 import { Callers } from './callers.ts'
+import type { Console } from './console/console.ts'
+import { connectBackends } from './console/backends.ts'
+import { readPageFiles } from './console/page-files.ts'
 import { closeEdgeServer, createEdgeServer, defaultServerLimits } from './edge-server.ts'
 import { StoredIdempotencyKeys } from './idempotency.ts'
 import { readinessProbe } from './probes.ts'
@@ -87,6 +92,7 @@ await startProcess('gateway', async ({ config, log, lifecycle }) => {
     }),
     callers,
     rateLimits: { perCaller: config.RATE_LIMIT_PER_CALLER, overall: config.RATE_LIMIT_OVERALL },
+    ...(config.GATEWAY_CONSOLE === 'on' && { console: consoleOf(config) }),
   })
   // Koa answers every request itself, failures included.
   const handle = app.callback()
@@ -103,3 +109,13 @@ await startProcess('gateway', async ({ config, log, lifecycle }) => {
   const { port } = server.address() as AddressInfo
   log.info({ 'event.name': 'http.listening', port }, `listens on http://${config.GATEWAY_HOST}:${port}`)
 })
+
+function consoleOf(config: Config): Console {
+  elasticsearchHeaders() // a half of the credentials is refused now, and not when the first question fails
+  const { JAEGER_URL: jaegerUrl, ELASTICSEARCH_URL: elasticsearchUrl, PROMETHEUS_URL: prometheusUrl } = config
+  return {
+    files: readPageFiles(),
+    backends: connectBackends({ jaegerUrl, elasticsearchUrl, prometheusUrl }),
+    pages: { jaeger: config.JAEGER_UI_URL, kibana: config.KIBANA_URL, grafana: config.GRAFANA_URL },
+  }
+}

@@ -25,6 +25,10 @@ const table = {
   rate_limited: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The headers are larger, or more, than the gateway reads' },
   internal_error: { status: 500, title: 'The gateway failed' },
+  backend_unavailable: {
+    status: 502,
+    title: 'What the console shows is kept by a server that does not answer',
+  },
   store_unavailable: { status: 503, title: 'The store does not answer' },
   outcome_unknown: { status: 503, title: 'It is not known whether the request was accepted' },
   overloaded: { status: 503, title: 'The gateway has as much in hand as it can' },

@@ -19,7 +19,7 @@ import { elasticsearch } from './servers/elasticsearch.ts'
 import { jaeger } from './servers/jaeger.ts'
 import { kafka, type KafkaOptions } from './servers/kafka.ts'
 import { mongodb, type MongodbOptions } from './servers/mongodb.ts'
-import { prometheus } from './servers/prometheus.ts'
+import { prometheus, type PrometheusOptions } from './servers/prometheus.ts'
 
 export interface StackOptions {
   ports: Ports
@@ -30,6 +30,7 @@ export interface StackOptions {
   kafka?: Pick<KafkaOptions, 'listeners' | 'access' | 'properties'>
   mongodb?: Pick<MongodbOptions, 'access'>
   collector?: Pick<CollectorOptions, 'overlays' | 'environment'>
+  prometheus?: Pick<PrometheusOptions, 'configuration'>
 }
 
 export interface Stack {
@@ -185,7 +186,7 @@ interface Place {
   javaHome: string
   mongod: string | undefined
   run: RunDirectory
-  options: Pick<StackOptions, 'kafka' | 'mongodb' | 'collector'>
+  options: Pick<StackOptions, 'kafka' | 'mongodb' | 'collector' | 'prometheus'>
 }
 
 function define(name: ServerName, installation: string, place: Place): ServerDefinition {
@@ -203,7 +204,7 @@ function define(name: ServerName, installation: string, place: Place): ServerDef
     case 'jaeger':
       return jaeger(options)
     case 'prometheus':
-      return prometheus(options)
+      return prometheus({ ...options, ...chosen.prometheus })
   }
 }
 

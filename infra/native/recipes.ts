@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, copyFile, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { verifyChecksums } from './checksums.ts'
 import { startProcess } from './child-process.ts'
@@ -107,7 +107,80 @@ export const certificates: Recipe = goProgram({
   sums: false,
 })
 
-/** The go.mod files; each names the oldest Go that it builds with. */
+/** Renders and checks the charts in helm/; built when a test first asks for it. */
+export const helm: Recipe = goProgram({
+  name: 'helm',
+  module: 'helm',
+  target: 'helm.sh/helm/v3/cmd/helm',
+  // The Kubernetes that it takes a cluster for when there is none: a released Helm has it from its own build.
+  variables: {
+    'helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor': '1',
+    'helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor': '34',
+  },
+})
+
+/** Kubernetes' API server, and where it keeps what it is told: what reads the charts' manifests in tests. */
+export const kubeApiserver: Recipe = goProgram({
+  name: 'kube-apiserver',
+  module: 'kubernetes',
+  target: 'k8s.io/kubernetes/cmd/kube-apiserver',
+  // What it says that it is; a chart asks for a version.
+  variables: {
+    'k8s.io/component-base/version.gitMajor': '1',
+    'k8s.io/component-base/version.gitMinor': '34',
+    'k8s.io/component-base/version.gitVersion': 'v1.34.4',
+  },
+})
+export const etcd: Recipe = goProgram({
+  name: 'etcd',
+  module: 'kubernetes',
+  target: 'go.etcd.io/etcd/server/v3',
+})
+
+/** The resources that operators add to Kubernetes and our charts use: where they lie in the operators' modules. */
+const resourceDefinitionFiles = {
+  'github.com/kedacore/keda/v2': {
+    folder: 'config/crd/bases',
+    files: ['keda.sh_scaledobjects.yaml', 'keda.sh_triggerauthentications.yaml'],
+  },
+  'github.com/prometheus-operator/prometheus-operator': {
+    folder: 'example/prometheus-operator-crd',
+    files: ['monitoring.coreos.com_servicemonitors.yaml', 'monitoring.coreos.com_prometheusrules.yaml'],
+  },
+} as const
+
+/** Definitions of resources that are not Kubernetes' own, in YAML. Nothing of the operators is compiled. */
+export const resourceDefinitions: Recipe = {
+  name: 'resource-definitions',
+  tool: 'go',
+  files: ['go.mod', 'go.sum'].map((file) => join(here, 'go', 'resource-definitions', file)),
+  variant: JSON.stringify(resourceDefinitionFiles),
+  build: async (folder, signal) => {
+    const directory = join(here, 'go', 'resource-definitions')
+    const pins = await readFile(join(directory, 'go.mod'), 'utf8')
+    for (const [module, { folder: from, files }] of Object.entries(resourceDefinitionFiles)) {
+      const version = pins
+        .split('\n')
+        .find((line) => line.trim().startsWith(`${module} `))
+        ?.trim()
+        .split(' ')[1]
+      if (version === undefined) throw new Error(`${module} is not in ${directory}/go.mod`)
+      // With a version, nothing of what the module itself needs is fetched; go.sum is held against it all the same.
+      const download = { command: 'go', args: ['mod', 'download', '-json', `${module}@${version}`] }
+      await build('resource-definitions', folder, signal, {
+        ...download,
+        directory,
+        environment: goEnvironment(),
+      })
+      const log = join(folder, 'build.log')
+      const { Dir } = JSON.parse(await readFile(log, 'utf8')) as { Dir: string }
+      for (const file of files) await copyFile(join(Dir, from, file), join(folder, file))
+      await rm(log)
+    }
+  },
+}
+
+/** The go.mod files of the servers; each names the oldest Go that it builds with. */
 export const goModuleFiles = ['mongodb', 'collector', 'jaeger', 'prometheus'].map((module) =>
   join(here, 'go', module, 'go.mod'),
 )
@@ -147,10 +220,13 @@ interface GoProgram {
   /** False for a program without dependencies: Go keeps no go.sum for it. */
   sums?: boolean
   tags?: string
+  /** Set by the linker, as -X does. */
+  variables?: Readonly<Record<string, string>>
 }
 
 /** A program built from a committed go.mod and go.sum; the binary has the recipe's name. */
-function goProgram({ name, module, target, sources = [], sums = true, tags }: GoProgram): Recipe {
+function goProgram(program: GoProgram): Recipe {
+  const { name, module, target, sources = [], sums = true, tags, variables = {} } = program
   const directory = join(here, 'go', module)
   // The version of this repository is nothing to these programs, and git refuses to tell it to other users.
   const options = [
@@ -159,7 +235,7 @@ function goProgram({ name, module, target, sources = [], sums = true, tags }: Go
     // The linker would drop the debugging information (-s -w): it need not be made.
     '-gcflags=all=-dwarf=false',
     '-ldflags',
-    '-s -w',
+    ['-s -w', ...Object.entries(variables).map(([variable, value]) => `-X ${variable}=${value}`)].join(' '),
     ...(tags === undefined ? [] : ['-tags', tags]),
   ]
   return {
@@ -172,18 +248,22 @@ function goProgram({ name, module, target, sources = [], sums = true, tags }: Go
         command: 'go',
         args: ['build', ...options, '-o', join(folder, name), target],
         directory,
-        environment: {
-          ...process.env,
-          // The committed sums cover every module that is needed: nothing is looked up or written anew.
-          GOFLAGS: '-mod=readonly',
-          GOWORK: 'off',
-          // A Go that is too old is reported by name, not replaced by a download.
-          GOTOOLCHAIN: 'local',
-          CGO_ENABLED: '0',
-          // The compilers are short-lived: collecting less garbage saves them a tenth of their time.
-          GOGC: '400',
-        },
+        environment: goEnvironment(),
       }),
+  }
+}
+
+function goEnvironment(): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    // The committed sums cover every module that is needed: nothing is looked up or written anew.
+    GOFLAGS: '-mod=readonly',
+    GOWORK: 'off',
+    // A Go that is too old is reported by name, not replaced by a download.
+    GOTOOLCHAIN: 'local',
+    CGO_ENABLED: '0',
+    // The compilers are short-lived: collecting less garbage saves them a tenth of their time.
+    GOGC: '400',
   }
 }
 

@@ -10,5 +10,6 @@ export function serviceEnvironment({ urls }: Pick<Stack, 'urls'>): Record<string
     ELASTICSEARCH_URL: urls.elasticsearchUrl,
     JAEGER_URL: urls.jaegerUrl,
     PROMETHEUS_URL: urls.prometheusUrl,
+    GATEWAY_CONSOLE: 'on',
   }
 }

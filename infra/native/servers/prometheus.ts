@@ -9,19 +9,26 @@ export interface PrometheusOptions {
   installation: string
   ports: Ports & InternalPorts
   run: RunDirectory
+  /** A folder with prometheus.yml and rules/; the shared one unless told. */
+  configuration?: string
 }
 
-const source = join(import.meta.dirname, '..', '..', 'prometheus')
+const shared = join(import.meta.dirname, '..', '..', 'prometheus')
 
 /** Prometheus. Its configuration and its rules are the shared ones; the targets are written here. */
-export function prometheus({ installation, ports, run }: PrometheusOptions): ServerDefinition {
+export function prometheus({
+  installation,
+  ports,
+  run,
+  configuration = shared,
+}: PrometheusOptions): ServerDefinition {
   const folder = run.folder('prometheus')
   const address = `127.0.0.1:${ports.prometheus}`
   return {
     name: 'prometheus',
     async prepare() {
-      await copyFile(join(source, 'prometheus.yml'), join(folder, 'prometheus.yml'))
-      await cp(join(source, 'rules'), join(folder, 'rules'), { recursive: true })
+      await copyFile(join(configuration, 'prometheus.yml'), join(folder, 'prometheus.yml'))
+      await cp(join(configuration, 'rules'), join(folder, 'rules'), { recursive: true })
       const targetFolder = run.folder('prometheus/targets')
       const write = (name: string, targets: readonly number[]) =>
         writeFile(

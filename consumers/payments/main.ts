@@ -1,9 +1,18 @@
+import { connectStore } from '../../shared/store/mongo.ts'
 import { runService } from '../service.ts'
 import { consultNetwork } from './consult.ts'
 import { payments } from './decider.ts'
 import { FakePaymentNetwork } from './fake-payment-network.ts'
 
-await runService('payments', ({ connection }) => ({
-  decider: payments,
-  consult: consultNetwork(new FakePaymentNetwork(connection.databaseOf('payment-network'))),
-}))
+await runService('payments', async ({ config, connection, lifecycle }) => {
+  const { PAYMENT_NETWORK_URL: mongodbUrl, MONGODB_DATABASE_PREFIX: databasePrefix } = config
+  let network = connection
+  if (mongodbUrl !== undefined) {
+    network = await connectStore({ mongodbUrl, databasePrefix, credentials: config.mongodbCredentials })
+    lifecycle.onStop(() => network.close())
+  }
+  return {
+    decider: payments,
+    consult: consultNetwork(new FakePaymentNetwork(network.databaseOf('payment-network'))),
+  }
+})

@@ -50,6 +50,20 @@ describe('the kernel, on the real store', function () {
     return answered?.commit
   }
 
+  it('answers nothing on a stream with an event of a release to come, and leaves it as it is', async () => {
+    const checkoutId = randomUUID()
+    await store.append({
+      checkoutId,
+      version: 1,
+      causedBy: `${checkoutId}/1`,
+      at: new Date(),
+      events: [{ type: 'CheckoutPaused', data: {} } as unknown as Event],
+      traceHeaders: {},
+    })
+    await rejects(ask(checkoutId, `${checkoutId}/2`), { code: 'unknown_event_in_stream', retriable: false })
+    equal((await store.read(checkoutId)).version, 1)
+  })
+
   it('commits what was decided as one document, with its cause and the ids of its events', async () => {
     const checkoutId = randomUUID()
     const commit = await ask(checkoutId, `${checkoutId}/1`)

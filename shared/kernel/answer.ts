@@ -8,6 +8,7 @@ import { context, propagation } from '@opentelemetry/api'
 import type { Decider, Input } from '../contracts/decider.ts'
 import { fold } from '../contracts/decider.ts'
 import type { SagaEvent } from '../contracts/events.ts'
+import { isEventType } from '../contracts/events.ts'
 import { failpoint } from '../process/failpoints.ts'
 import type { Commit, EventStore, Stream } from '../store/event-store.ts'
 
@@ -40,6 +41,21 @@ export class TooManyConflicts extends Error {
   }
 }
 
+/**
+ * The stream holds an event of a release to come, which this one cannot fold; an answer to the rest of it would be
+ * wrong. The message becomes a dead letter, to be redriven when all run that release (infra/UPGRADING.md).
+ */
+export class UnknownEventInStream extends Error {
+  readonly code = 'unknown_event_in_stream'
+  readonly retriable = false
+  constructor(checkoutId: string, type: string) {
+    super(
+      `the stream of checkout ${checkoutId} holds an event of type ${type}, which this release does not know`,
+    )
+    this.name = 'UnknownEventInStream'
+  }
+}
+
 export interface Answered {
   readonly commit: Commit
   /** What the answer was decided on. */
@@ -49,6 +65,7 @@ export interface Answered {
 /**
  * Answers a question with at most one commit.
  * @returns undefined when there is nothing to do or it was done before
+ * @throws UnknownEventInStream, TooManyConflicts, and what the store or the outside world throw
  */
 export async function answer<State, Event extends SagaEvent, Asked, Answer>(
   store: EventStore,
@@ -60,6 +77,8 @@ export async function answer<State, Event extends SagaEvent, Asked, Answer>(
     const stream = await store.read(checkoutId)
     failpoint('stream-read')
     if (stream.commits.some((commit) => commit.causedBy === causedBy)) return undefined
+    const unknown = stream.events.find(({ event }) => !isEventType(event.type))
+    if (unknown) throw new UnknownEventInStream(checkoutId, unknown.event.type)
     // The stream is this service's own, so what it holds is what its decider made.
     const state = fold(
       decider,

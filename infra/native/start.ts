@@ -12,6 +12,7 @@ await runUntilStopped(async (onStop) => {
 Sagascope is up. Place a checkout of your own:
   curl -i ${backends.gatewayUrl}/checkouts -H 'content-type: application/json' -d '${body}'
 What can be bought, and the tokens that make payments fail: ${backends.gatewayUrl}/catalogue
+Look at it: ${backends.gatewayUrl}/console
 Logs of every process: ${stack.runDirectory}
 Ctrl-C stops everything.`)
   await failure

@@ -326,9 +326,12 @@ describe('npm run replay', function () {
       })
     })
 
-    it('never tells an email, a name or a token', () => {
-      ok(outputs.length > 10)
-      doesNotMatch(outputs.join(''), new RegExp(`${email}|people\\.example|Ada Example|tok_visa`))
+    // Mocha runs a suite's own tests before those of the suites in it.
+    describe('in all that it has printed', () => {
+      it('never tells an email, a name or a token', () => {
+        ok(outputs.length >= 2 * 14)
+        doesNotMatch(outputs.join(''), new RegExp(`${email}|people\\.example|Ada Example|tok_visa`))
+      })
     })
   })
 })

@@ -24,7 +24,7 @@ export function spansOf(sketches: readonly Sketch[], traceId = 'a'.repeat(32)): 
       /^(?:(server|client|producer|consumer) )?(\S+) (.*)$/.exec(sketch.is) ?? []
     const isLinked = sketch.linked === true && parent !== undefined
     const span: TraceSpan = {
-      traceId: isLinked ? `${traceId.slice(0, -path.length)}${path}` : (parent?.traceId ?? traceId),
+      traceId: isLinked ? `${path}${traceId.slice(path.length)}` : (parent?.traceId ?? traceId),
       spanId: path,
       parentSpanId: isLinked ? undefined : parent?.spanId,
       name,

@@ -384,7 +384,7 @@ describe('the services, as processes, on the real Kafka and the real store', fun
     await services.server('payments').down()
     // What was under way was finished: the slow one had its message in hand.
     const stopped = await logOf('payments')
-    const drain = stopped.slice(stopped.findIndex((line) => line['event.name'] === 'process.stopping'))
+    const drain = stopped.slice(stopped.findLastIndex((line) => line['event.name'] === 'process.stopping'))
     deepEqual(
       drain.filter(({ level }) => level >= 40),
       [],

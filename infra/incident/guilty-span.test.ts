@@ -90,10 +90,15 @@ describe('the guilty span', () => {
     const guilty = guiltyAmong({ network: 2_000 })
     const verdicts = ['insert ledger', 'capture payment', 'send payments', undefined].map(
       (name) =>
-        guilty && agrees(guilty, { kind: 'span', service: 'payments', ...(name !== undefined && { name }) }),
+        guilty &&
+        agrees(guilty, {
+          kind: 'span',
+          services: ['orders', 'payments'],
+          ...(name !== undefined && { name }),
+        }),
     )
     deepEqual(verdicts, [true, true, false, true])
-    equal(guilty && agrees(guilty, { kind: 'queue', service: 'payments' }), false)
-    equal(guilty && agrees(guilty, { kind: 'span', service: 'orders' }), false)
+    equal(guilty && agrees(guilty, { kind: 'queue', services: ['payments'] }), false)
+    equal(guilty && agrees(guilty, { kind: 'span', services: ['orders'] }), false)
   })
 })

@@ -63,14 +63,15 @@ export function guiltyOf(comparison: SetComparison): Guilty | undefined {
 /** What a scenario says it should be. */
 export interface Expected {
   readonly kind: SetRow['kind']
-  readonly service: string
+  /** One of them. */
+  readonly services: readonly string[]
   /** Of the span itself or of one that it is within; of a queue, the topic. Any unless told. */
   readonly name?: string
 }
 
-export const agrees = ({ row }: Guilty, { kind, service, name }: Expected): boolean =>
+export const agrees = ({ row }: Guilty, { kind, services, name }: Expected): boolean =>
   row.kind === kind &&
-  row.service === service &&
+  services.includes(row.service) &&
   (name === undefined || row.name === name || (kind === 'span' && row.path.includes(name)))
 
 export function describeRow({ kind, service, name, path, spanKind }: SetRow): string {

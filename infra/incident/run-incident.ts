@@ -242,9 +242,17 @@ class Drive {
         figures: this.#figures,
         ...(this.#guilty && { guilty: this.#guilty }),
         phases: figuresOf(loads),
-        alsoFired: [...this.#watch.times]
-          .filter(([name, { firingAtMillis }]) => name !== scenario.alert && firingAtMillis !== undefined)
-          .map(([name]) => name),
+        alsoFired: [...this.#watch.times.values()]
+          .filter(
+            ({ alert, firingAtMillis }) =>
+              firingAtMillis !== undefined && alert.labels.alertname !== scenario.alert,
+          )
+          .map(({ alert: { labels } }) => {
+            const about = Object.entries(labels).filter(
+              ([name]) => name !== 'alertname' && name !== 'severity',
+            )
+            return [labels.alertname ?? '', ...about.map(([, value]) => value)].join(' ')
+          }),
         pages: this.#pages,
         timeline: this.#timeline,
         ...lateness(loads),
@@ -280,8 +288,7 @@ class Drive {
     const alertAtMillis = Date.now()
     const lines = await this.#lookAtPanels(panelsBefore)
     const partly = { faultAtMillis: this.#faultAtMillis, alertLabels: alert, lines }
-    const { exemplar, panel } = await this.#openExemplar(partly)
-    const trace = await this.#openTrace(exemplar.traceId ?? '')
+    const { exemplar, panel, trace } = await this.#openExemplar(partly)
     this.#figures.alertToTraceMillis = Date.now() - alertAtMillis
     await this.#openLogs(exemplar.traceId ?? '')
     const found: Findings = { ...partly, exemplar, trace }
@@ -329,17 +336,30 @@ class Drive {
 
   async #lookAtPanels(before: readonly (Sample | undefined)[]): Promise<(Sample | undefined)[]> {
     const panels = this.#options.scenario.panels.map(findPanel)
-    const now = await Promise.all(panels.map((panel) => highestLine(this.#backends.prometheusUrl, panel)))
-    const lines = panels.map((panel, index) => describePanel(panel, before[index], now[index]))
+    let seen: { readonly now: readonly (Sample | undefined)[]; readonly lines: readonly string[] } | undefined
+    // What is made from spans comes some seconds after what services count themselves.
+    const now = await eventually(
+      'the dashboard shows it',
+      async () => {
+        const highest = await Promise.all(
+          panels.map((panel) => highestLine(this.#backends.prometheusUrl, panel)),
+        )
+        seen = {
+          now: highest,
+          lines: panels.map((panel, at) => describePanel(panel, before[at], highest[at])),
+        }
+        const isSeen = (value: number, earlier: number) => value > 0 && value >= 2 * earlier
+        return panels.every((_, at) => isSeen(highest[at]?.value ?? 0, before[at]?.value ?? 0))
+          ? highest
+          : undefined
+      },
+      { deadlineMillis: 30_000, intervalMillis: 1_000 },
+    ).catch((error: unknown) => {
+      if (!(error instanceof NotInTime)) throw error
+      throw new LinkBroken('dashboard', `It is not to be seen: ${seen?.lines.join('; ') ?? 'nothing is'}.`)
+    })
+    const lines = seen?.lines ?? []
     this.#enter('dashboard', lines)
-    for (const [index, panel] of panels.entries()) {
-      const value = now[index]?.value ?? 0
-      if (value > 0 && value >= 2 * (before[index]?.value ?? 0)) continue
-      throw new LinkBroken(
-        'dashboard',
-        `It is not to be seen: ${describePanel(panel, before[index], now[index])}.`,
-      )
-    }
     this.#note('dashboard', true, lines.join('; '))
     for (const panel of panels) this.#link(panel)
     return now
@@ -349,34 +369,48 @@ class Drive {
     const { exemplars } = this.#options.scenario
     const panel = findPanel(exemplars.panel)
     const wanted = Object.entries(exemplars.narrowedTo?.(partly) ?? {})
-    const exemplar = await eventually(
+    const isTelling = exemplars.isTelling ?? (() => true)
+    const opened = new Set<string>()
+    let shown = 0
+    const { exemplar, trace } = await eventually(
       'an exemplar',
       async () => {
         const range = { fromMillis: this.#faultAtMillis, toMillis: Date.now() + 1_000 }
-        const shown = await exemplarsOf(this.#backends.prometheusUrl, panel, range)
-        return shown.find(({ series }) => wanted.every(([label, value]) => series[label] === value))
+        const all = await exemplarsOf(this.#backends.prometheusUrl, panel, range)
+        const fitting = all.filter(({ series }) => wanted.every(([label, value]) => series[label] === value))
+        shown += fitting.length
+        for (const each of fitting) {
+          const { traceId = '' } = each
+          if (opened.has(traceId)) continue
+          const spans = await fetchTrace(this.#backends.jaegerUrl, traceId)
+          if (spans === undefined) continue
+          opened.add(traceId)
+          if (isTelling(spans)) return { exemplar: each, trace: spans }
+        }
+        return undefined
       },
       { deadlineMillis: 20_000, intervalMillis: 500 },
     ).catch((error: unknown) => {
       if (!(error instanceof NotInTime)) throw error
+      if (shown > 0)
+        throw new LinkBroken('trace', `${opened.size} were opened, and none of them tells anything.`)
       throw new LinkBroken(
         'exemplar',
-        `"${panel.title}" shows none since the fault with ${JSON.stringify(wanted)}.`,
+        `"${panel.title}" shows none since the fault with ${JSON.stringify(Object.fromEntries(wanted))}.`,
       )
     })
     const { service_name: service = '', span_name: span = '' } = exemplar.series
     const what = `${panel.dashboardTitle}, "${panel.title}": ${service} ${span}, ${inUnit('s', exemplar.value)}`
-    this.#enter('exemplar', [what, `trace ${exemplar.traceId ?? ''}`])
+    this.#enter('exemplar', [
+      what,
+      `trace ${exemplar.traceId ?? ''}` + (opened.size > 1 ? `, the ${opened.size}th that was opened` : ''),
+    ])
     this.#note('exemplar', true, what)
-    return { exemplar, panel }
+    this.#describeTrace(exemplar.traceId ?? '', trace)
+    return { exemplar, panel, trace }
   }
 
-  async #openTrace(traceId: string): Promise<readonly TraceSpan[]> {
-    const trace = await eventually('the trace', () => fetchTrace(this.#backends.jaegerUrl, traceId), {
-      deadlineMillis: 10_000,
-    }).catch(() => {
-      throw new LinkBroken('trace', `Jaeger does not have trace ${traceId}.`)
-    })
+  #describeTrace(traceId: string, trace: readonly TraceSpan[]): void {
     const services = [...new Set(trace.map(({ service }) => service))].join(', ')
     const sagaId = trace.map(({ attributes }) => attributes['saga.id']).find((id) => id !== undefined)
     this.#enter('trace', [
@@ -391,10 +425,7 @@ class Drive {
       fromMillis: this.#faultAtMillis,
       toMillis: Date.now(),
     }
-    for (const { title, url } of linksTo(followed, this.#backends, this.#options.pages)) {
-      this.#pages.push({ title, url })
-    }
-    return trace
+    this.#pages.push(...linksTo(followed, this.#backends, this.#options.pages))
   }
 
   async #openLogs(traceId: string): Promise<void> {

@@ -51,6 +51,8 @@ export interface Scenario {
     readonly panel: PanelName
     /** Labels by which a person would narrow it down, from the alert and the panels. */
     readonly narrowedTo?: (found: Omit<Findings, 'exemplar' | 'trace'>) => Readonly<Record<string, string>>
+    /** They are opened, the highest first, until one tells something; any does unless told. */
+    readonly isTelling?: (trace: readonly TraceSpan[]) => boolean
   }
   /** Which of the traces since the fault are compared with those before. */
   readonly affected: (trace: readonly TraceSpan[]) => boolean

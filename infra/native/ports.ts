@@ -89,9 +89,10 @@ async function pickPorts<Name extends string>(names: readonly Name[]): Promise<R
 const lowestPicked = 20_000
 const highestPicked = 32_000
 
-const handedOut = new Set<number>()
+// Who keeps to the defaults opens them later: nobody listens there yet, and they are not free.
+const handedOut = new Set<number>(portNames.map((name) => portTable[name].defaultPort))
 
-/** `count` different ports on 127.0.0.1 that nobody listens on, never one that was handed out before. */
+/** `count` different ports on 127.0.0.1 that nobody listens on, never one that was handed out before, nor anybody's default. */
 async function freePorts(count: number): Promise<number[]> {
   const found: number[] = []
   while (found.length < count) {

@@ -20,7 +20,7 @@ export const leakingConsumer: Scenario = {
     narrowedTo: ({ alertLabels: { service_name = '' } }) => ({ service_name }),
   },
   affected: hasEnded,
-  expected: { kind: 'span', service: 'orders' },
+  expected: { kind: 'span', services: ['orders'] },
 
   async lookFurther({ stack }, { alertLabels: { service_name: service = '' } }) {
     const [collecting] = await query(

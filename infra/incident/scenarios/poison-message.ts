@@ -25,7 +25,7 @@ export const poisonMessage: Scenario = {
     }),
   },
   affected: (trace) => trace.some(({ name }) => name === 'send dead-letters'),
-  expected: { kind: 'span', service: 'payments', name: 'process orders' },
+  expected: { kind: 'span', services: ['payments'], name: 'process orders' },
 
   async lookFurther({ kafka }, { faultAtMillis, trace }) {
     const { letters } = await readDeadLetters(kafka, faultAtMillis)

@@ -15,7 +15,7 @@ export const slowPaymentNetwork: Scenario = {
   ],
   exemplars: { panel: { dashboard: 'services', title: 'Calls to others, p95' } },
   affected: isSlow,
-  expected: { kind: 'span', service: 'payments', name: 'capture payment' },
+  expected: { kind: 'span', services: ['payments'], name: 'capture payment' },
   async prepare(stack, onStop) {
     const proxy = await startFaultProxy({ targetPort: stack.ports.mongodb })
     onStop(() => proxy.close())

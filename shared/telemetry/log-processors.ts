@@ -1,18 +1,22 @@
 /** What happens to a log record between the line and its export. */
 import { metrics } from '@opentelemetry/api'
 import { getNumberFromEnv } from '@opentelemetry/core'
-import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-proto'
 import type { LogRecordExporter, LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs'
 import { BatchLogRecordProcessor } from '@opentelemetry/sdk-logs'
 
 /**
  * @param exporter OTEL_LOGS_EXPORTER
+ * @param createProcessor what hands records to the exporter
  * @returns undefined for all but `otlp`, the default: the SDK makes those itself
  */
-export function createLogProcessors(exporter = 'otlp'): LogRecordProcessor[] | undefined {
+export async function createLogProcessors(
+  exporter = 'otlp',
+  createProcessor: (exporter: LogRecordExporter) => LogRecordProcessor = createBatchLogProcessor,
+): Promise<LogRecordProcessor[] | undefined> {
   if (exporter.trim() !== 'otlp') return undefined
+  const { OTLPLogExporter } = await import('@opentelemetry/exporter-logs-otlp-proto')
   const logExporter = new OTLPLogExporter()
-  return [new OnceUsed(() => createBatchLogProcessor(logExporter))]
+  return [new OnceUsed(() => createProcessor(logExporter))]
 }
 
 /**

@@ -108,12 +108,12 @@ describe('the spans that are exported', () => {
 })
 
 describe('the span processors', () => {
-  it('are none when traces are switched off', () => {
-    deepEqual(createSpanProcessors('none'), [])
+  it('are none when traces are switched off', async () => {
+    deepEqual(await createSpanProcessors('none'), [])
   })
 
   it('put the checkout’s id on a span before it may be exported', async () => {
-    const processors = createSpanProcessors()
+    const processors = await createSpanProcessors()
     equal(processors[0] instanceof SagaIdProcessor, true)
     equal(processors[1] instanceof WithoutForgotten, true)
     await Promise.all(processors.map((processor) => processor.shutdown()))

@@ -2,19 +2,22 @@
 import type { Context } from '@opentelemetry/api'
 import { metrics, trace } from '@opentelemetry/api'
 import { getNumberFromEnv } from '@opentelemetry/core'
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import type { ReadableSpan, Span, SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace'
 import { ATTR_SAGA_ID, sagaIdOf } from './saga-id.ts'
 
-/** @param exporter OTEL_TRACES_EXPORTER: `otlp` (default) or `none` */
-export function createSpanProcessors(exporter = 'otlp'): SpanProcessor[] {
+/**
+ * @param exporter OTEL_TRACES_EXPORTER: `otlp` (default) or `none`
+ * @param createProcessor what hands spans to the exporter
+ */
+export async function createSpanProcessors(
+  exporter = 'otlp',
+  createProcessor: (exporter: SpanExporter) => SpanProcessor = createBatchProcessor,
+): Promise<SpanProcessor[]> {
   if (exporter === 'none') return []
+  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto')
   const traceExporter = new OTLPTraceExporter()
-  return [
-    new SagaIdProcessor(),
-    new WithoutForgotten(new OnceUsed(() => createBatchProcessor(traceExporter))),
-  ]
+  return [new SagaIdProcessor(), new WithoutForgotten(new OnceUsed(() => createProcessor(traceExporter)))]
 }
 
 /**

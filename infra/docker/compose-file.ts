@@ -11,6 +11,7 @@ export interface ComposeService {
   readonly build?: { readonly context: string; readonly dockerfile: string }
   readonly ports?: readonly string[]
   readonly volumes?: readonly string[]
+  readonly tmpfs?: readonly string[]
   readonly depends_on?: Readonly<
     Record<string, { readonly condition: string; readonly required?: boolean } | undefined>
   >

@@ -75,6 +75,16 @@ describe('docker-compose.yaml', () => {
     }
   })
 
+  // Docker makes one for each, at every start, and `down` forgets it: the next `down -v` would not know of it.
+  it('leaves no volume of an image without a name', () => {
+    for (const [name, { image, volumes = [], tmpfs = [] }] of services) {
+      const places = [...volumes.map((volume) => volume.split(':')[1]), ...tmpfs]
+      for (const place of volumesOfImages[image.split(':')[0] ?? ''] ?? []) {
+        assert.ok(places.includes(place), `${name} keeps ${place}`)
+      }
+    }
+  })
+
   it('publishes on loopback only, and each port once in a profile', () => {
     for (const profile of profiles) {
       const published = startedBy(file, profile).flatMap(([, { ports = [] }]) => ports)
@@ -190,6 +200,14 @@ describe('docker-compose.yaml', () => {
     )
   })
 })
+
+/** VOLUME in their Dockerfiles; the others have none. */
+const volumesOfImages: Readonly<Record<string, readonly string[]>> = {
+  'apache/kafka': ['/etc/kafka/secrets', '/var/lib/kafka/data', '/mnt/shared/config'],
+  mongo: ['/data/db', '/data/configdb'],
+  'jaegertracing/jaeger': ['/tmp'],
+  'prom/prometheus': ['/prometheus'],
+}
 
 /** https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ */
 const openTelemetryVariables = [

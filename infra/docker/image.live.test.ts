@@ -19,6 +19,7 @@ import { placeCheckout, sampleCheckout, untilEnded } from '../verify/checkouts.t
 import { eventually } from '../verify/eventually.ts'
 import { checksPath, runCheck } from './checks.ts'
 import { readComposeFile, serviceOf } from './compose-file.ts'
+import { passesHealthCheck } from './health-check.ts'
 
 const run = promisify(execFile)
 const repository = join(import.meta.dirname, '..', '..')
@@ -174,17 +175,9 @@ describe('the image of the services', function () {
     processes.set(name, child)
   }
 
-  /** The container's own health check, with the port that it has here. */
-  const passes = async (name: string, there: number, here: number): Promise<boolean> => {
-    const [kind, command = '', ...args] = serviceOf(compose, name).healthcheck?.test ?? []
-    equal(kind, 'CMD')
-    const script = args.map((arg) => arg.replaceAll('$$', '$').replaceAll(String(there), String(here)))
-    ok(script.join().includes(String(here)))
-    return run(command, script, { timeout: 5_000 }).then(
-      () => true,
-      () => false,
-    )
-  }
+  /** With the port that it has here. */
+  const passes = (name: string, there: number, here: number): Promise<boolean> =>
+    passesHealthCheck(compose, name, { [there]: String(here) })
   const isHealthy = (name: ServiceName): Promise<boolean> => passes(name, 8_080, portOf(name))
 
   it('has what the services need, and neither tests nor what develops them', async () => {

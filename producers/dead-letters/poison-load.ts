@@ -1,51 +1,73 @@
-// `node producers/dead-letters/poison-load.ts [checkouts] [a second]`: what poison costs others, on servers of its own.
+// `npm run poison-load`: what poison costs others, on servers of its own.
 import { openStack } from '../../infra/native/open-stack.ts'
 import { pickFreePorts } from '../../infra/native/ports.ts'
 import { runUntilStopped } from '../../infra/native/run-until-stopped.ts'
 import { prepareServices } from '../../infra/native/services.ts'
 import { KafkaConnection } from '../../shared/messaging/kafka.ts'
+import { BadUsage } from '../../shared/process/command-line.ts'
 import { createLogger } from '../../shared/telemetry/logger.ts'
-import { describePoison, runPoison } from './poison.ts'
+import { runPoison } from './poison.ts'
+import type { PoisonOptions } from './poison-options.ts'
+import { help, parseCommandLine } from './poison-options.ts'
+import { describePoison, faultsOf } from './poison-report.ts'
 
-const [checkouts = 2_000, ratePerSecond = 20] = process.argv.slice(2).map(Number)
+const badUsage = 2
 /** Slices long enough that one message which fails at every attempt weighs little more than it would all day. */
 const slices = 8
 const deadlineMillis = 60_000
 
-await runUntilStopped(async (onStop) => {
-  const stack = await openStack({ ports: await pickFreePorts(), only: ['kafka', 'mongodb'] })
-  onStop(() => stack.down())
-  await stack.allReady
-  const services = await prepareServices(stack, {
-    CHECKOUT_DEADLINE_MILLIS: String(deadlineMillis),
-    OTEL_TRACES_EXPORTER: 'none',
-    OTEL_METRICS_EXPORTER: 'none',
-    OTEL_LOGS_EXPORTER: 'none',
-  })
-  onStop(() => services.down())
-  await Promise.all(services.names.map((name) => services.up(name)))
-  const brokers = [stack.urls.kafkaBrokers]
-  const kafka = new KafkaConnection({ brokers, clientId: 'poison' }, createLogger('poison', 'fatal'))
-  const producer = await kafka.connectProducer()
-  onStop(() => producer.disconnect())
-
-  const plan = {
-    gatewayUrl: services.gatewayUrl,
-    kafka,
-    send: producer.send,
-    ratePerSecond,
-    slices,
-    endDeadlineMillis: 3 * deadlineMillis,
+function main(): Promise<void> | undefined {
+  try {
+    const options = parseCommandLine(process.argv.slice(2))
+    if (options !== 'help') return poisonLoad(options)
+    console.log(help)
+  } catch (error) {
+    if (!(error instanceof BadUsage)) throw error
+    console.error(`${error.message}\nnpm run poison-load -- --help tells more.`)
+    process.exitCode = badUsage
   }
-  console.log('Warming up.')
-  await runPoison({ ...plan, checkouts: 200, slices: 2, malformed: 0, failing: 0 })
-  // 1 % and 0.1 % of the half that has poison among it.
-  const malformed = Math.round(checkouts * 0.005)
-  const failing = Math.max(1, Math.round(checkouts * 0.000_5))
-  console.log(
-    `${checkouts} checkouts at ${ratePerSecond} a second, half of them among ${malformed} malformed messages and ` +
-      `${failing} that always fail.`,
-  )
-  const report = await runPoison({ ...plan, checkouts, malformed, failing })
-  console.log(describePoison(report).join('\n'))
-})
+  return undefined
+}
+
+const poisonLoad = ({ checkouts, ratePerSecond }: PoisonOptions): Promise<void> =>
+  runUntilStopped(async (onStop) => {
+    const stack = await openStack({ ports: await pickFreePorts(), only: ['kafka', 'mongodb'] })
+    onStop(() => stack.down())
+    await stack.allReady
+    const services = await prepareServices(stack, {
+      CHECKOUT_DEADLINE_MILLIS: String(deadlineMillis),
+      OTEL_TRACES_EXPORTER: 'none',
+      OTEL_METRICS_EXPORTER: 'none',
+      OTEL_LOGS_EXPORTER: 'none',
+    })
+    onStop(() => services.down())
+    await Promise.all(services.names.map((name) => services.up(name)))
+    const brokers = [stack.urls.kafkaBrokers]
+    const kafka = new KafkaConnection({ brokers, clientId: 'poison' }, createLogger('poison', 'fatal'))
+    const producer = await kafka.connectProducer()
+    onStop(() => producer.disconnect())
+
+    const plan = {
+      gatewayUrl: services.gatewayUrl,
+      kafka,
+      send: producer.send,
+      ratePerSecond,
+      slices,
+      endDeadlineMillis: 3 * deadlineMillis,
+    }
+    console.log('Warming up.')
+    await runPoison({ ...plan, checkouts: 200, slices: 2, malformed: 0, failing: 0 })
+    // 1 % and 0.1 % of the half that has poison among it.
+    const malformed = Math.round(checkouts * 0.005)
+    const failing = Math.max(1, Math.round(checkouts * 0.000_5))
+    console.log(
+      `${checkouts} checkouts at ${ratePerSecond} a second, half of them among ${malformed} malformed messages and ` +
+        `${failing} that always fail.`,
+    )
+    const report = await runPoison({ ...plan, checkouts, malformed, failing })
+    console.log(describePoison(report).join('\n'))
+    const faults = faultsOf({ malformed, failing }, report)
+    if (faults.length > 0) throw new Error(faults.join('\n'))
+  })
+
+await main()

@@ -7,7 +7,8 @@ import { storeForTests } from '../../infra/verify/store-for-tests.ts'
 import { KafkaConnection } from '../../shared/messaging/kafka.ts'
 import type { StoreConnection } from '../../shared/store/mongo.ts'
 import { createRecordingLogger } from '../../shared/telemetry/recording-logger.ts'
-import { describePoison, runPoison } from './poison.ts'
+import { runPoison } from './poison.ts'
+import { describePoison } from './poison-report.ts'
 
 describe('a load with poison in it', function () {
   this.timeout(300_000)

@@ -99,9 +99,9 @@ export async function runPoison(plan: PoisonPlan): Promise<PoisonReport> {
     const last = view.steps.at(-1)?.time ?? ''
     ended.push({ view, kind, millis: Date.parse(last) - dueAtMillis })
   }
-  const failing = new Set(placed.filter(({ kind }) => kind === 'failing').map(({ checkoutId }) => checkoutId))
+  const ours = new Set(placed.map(({ checkoutId }) => checkoutId))
   const isOurs = ({ message, checkoutId = '' }: DeadLetter) =>
-    message.headers[marker] === run || failing.has(checkoutId)
+    message.headers[marker] === run || ours.has(checkoutId)
   const deadLetters = await eventually(
     'the dead letters of this run',
     async () => {
@@ -153,27 +153,4 @@ function malformedMessage(index: number, run: string): ProducerMessage {
   const make = malformed[index % malformed.length]
   const { value = null, headers = {} } = make?.(key) ?? {}
   return { topic, key, value, headers: { ...headers, [marker]: run } }
-}
-
-/** @param share 0.95 for the 95th percentile */
-export function percentile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? NaN
-}
-
-export function describePoison({ ended, deadLetters }: PoisonReport): string[] {
-  const millisOf = (wanted: Ended['kind']) =>
-    ended.filter(({ kind }) => kind === wanted).map(({ millis }) => millis)
-  const [among, without] = [millisOf('among poison'), millisOf('without poison')]
-  const line = (what: string, values: readonly number[]) =>
-    `${what.padEnd(15)} ${String(values.length).padStart(5)} checkouts  ` +
-    [0.5, 0.95, 0.99].map((share) => `p${share * 100} ${percentile(values, share).toFixed(0)} ms`).join('  ')
-  const ratio = percentile(among, 0.95) / percentile(without, 0.95)
-  const codes = Map.groupBy(deadLetters, ({ errorCode }) => errorCode)
-  return [
-    line('without poison', without),
-    line('among poison', among),
-    `p95 among poison is ${ratio.toFixed(2)} times that without`,
-    `${deadLetters.length} dead letters: ${[...codes].map(([code, of]) => `${of.length} ${code}`).join(', ')}`,
-  ]
 }

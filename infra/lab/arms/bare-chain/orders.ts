@@ -1,0 +1,3 @@
+import { runBare } from './chain.ts'
+
+await runBare('orders')

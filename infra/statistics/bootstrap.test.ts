@@ -1,6 +1,13 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { seededRandom } from '../chaos/random.ts'
-import { compareMedians, drawMedianPlace, medianAt, resamplesFor } from './bootstrap.ts'
+import {
+  compareMedians,
+  drawMedianPlace,
+  medianAt,
+  medianIntervals,
+  resamplesFor,
+  surestFor,
+} from './bootstrap.ts'
 import { median, quantile, sorted } from './quantiles.ts'
 
 const lognormal = (count: number, seed: number, scale = 1): number[] => {
@@ -71,5 +78,38 @@ describe('medians compared', function () {
       difference: { estimate: 1, lower: 1, upper: 1 },
       ratio: undefined,
     })
+  })
+})
+
+describe('the median of one set', function () {
+  this.timeout(10_000)
+
+  it('lies in as many intervals as it says, for as few samples as a run of the lab has pairs', () => {
+    const intervalOf = medianIntervals()
+    for (const [count, least] of [
+      [10, 0.92],
+      [20, 0.92],
+    ] as const) {
+      const runs = 1_000
+      const held = Array.from({ length: runs }, (_, run) => intervalOf(lognormal(count, 1 + run))).filter(
+        ({ lower, upper }) => lower <= 1 && 1 <= upper,
+      )
+      const share = held.length / runs
+      ok(share > least && share <= 0.985, `${share} of ${count}`)
+    }
+  })
+
+  it('has the interval of the order statistics of ten, between the second and the third from each end', () => {
+    // The chance that the median lies between the 2nd and the 9th of 10 is 0.979, between the 3rd and the 8th 0.891.
+    const { estimate, lower, upper } = medianIntervals()([10, 1, 9, 2, 8, 3, 7, 4, 6, 5])
+    equal(estimate, 5.5)
+    ok(lower >= 2 && lower <= 3, `${lower}`)
+    ok(upper >= 8 && upper <= 9, `${upper}`)
+  })
+
+  it('can be no surer than its samples allow', () => {
+    deepEqual([1, 2, 3, 6].map(surestFor), [0, 0.5, 0.75, 0.96875])
+    deepEqual(medianIntervals()([3, 1, 2]), { estimate: 2, lower: 1, upper: 3 })
+    deepEqual(medianIntervals()([7]), { estimate: 7, lower: 7, upper: 7 })
   })
 })

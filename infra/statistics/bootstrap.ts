@@ -78,6 +78,33 @@ export function mediansComparer({
   }
 }
 
+/**
+ * The median of one set of samples, as of the ratios of pairs. With fewer than 6 no such interval can hold the true median
+ * in 95 of 100 cases, however it is made: all samples lie on one side of it once in 2^(n - 1). See `surestFor`.
+ * @returns for many sets: which samples are drawn is decided once for all of one size
+ */
+export function medianIntervals({
+  confidence = 0.95,
+  resamples = resamplesFor(confidence),
+  seed = 1,
+}: BootstrapOptions = {}): (samples: readonly number[]) => Interval {
+  const draws = drawOncePerSize(resamples, seededRandom(seed))
+  return (samples) => {
+    const ascending = sorted(samples)
+    const medians = draws(samples.length)
+      .map((place) => medianAt(ascending, place))
+      .sort()
+    return {
+      estimate: quantile(ascending, 0.5),
+      lower: quantile(medians, (1 - confidence) / 2),
+      upper: quantile(medians, (1 + confidence) / 2),
+    }
+  }
+}
+
+/** The share of cases in which the median of a distribution lies between the least and the greatest of n samples. */
+export const surestFor = (n: number): number => Math.max(0, 1 - 2 ** (1 - n))
+
 function drawOncePerSize(resamples: number, random: Random): (size: number) => Float64Array {
   const drawn = new Map<number, Float64Array>()
   return (size) => {

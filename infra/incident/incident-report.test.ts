@@ -56,6 +56,7 @@ describe('an incident', () => {
 
   it('says never of what did not happen', () => {
     match(describeResult(result()).join('\n'), /from the fix to the end of the alert +never/)
+    match(describeResult(result()).join('\n'), /from the fix to the latency as before +never/)
   })
 
   it('says which rules Prometheus had', () => {

@@ -39,6 +39,7 @@ export function describeResult(result: IncidentResult): string[] {
       ['from the alert to the trace', seconds(figures.alertToTraceMillis)],
       ['from the alert to the guilty span', seconds(figures.alertToGuiltyMillis)],
       ['from the fix to the end of the alert', seconds(figures.fixToResolvedMillis)],
+      ['from the fix to the latency as before', seconds(figures.fixToBackMillis)],
     ]),
     '',
     ...alignColumns([

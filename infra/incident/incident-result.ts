@@ -56,6 +56,8 @@ export interface IncidentResult {
     readonly alertToGuiltyMillis?: number
     readonly faultToFixMillis?: number
     readonly fixToResolvedMillis?: number
+    /** Until what arrived took as long as before, and nothing of the incident was open. */
+    readonly fixToBackMillis?: number
   }
   readonly guilty?: { readonly name: string; readonly because: string; readonly agrees: boolean }
   readonly phases: Readonly<Partial<Record<PhaseName, PhaseFigures>>>

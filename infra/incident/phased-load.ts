@@ -25,6 +25,7 @@ export class PhasedLoad {
   readonly #options: PhasedLoadOptions
   readonly #giveUp = new AbortController()
   readonly #phases: Phase[] = []
+  readonly #seen = new Map<string, LoadProgress>()
 
   constructor(options: PhasedLoadOptions) {
     this.#options = options
@@ -45,18 +46,26 @@ export class PhasedLoad {
       stages: [{ ratePerSecond, durationMillis: longerThanAnyIncidentMillis }],
       mix: { completed: 1 },
       ends: { by: 'kafka', kafka },
+      // The first finds out whether there is a system at all; the others go on while something is wrong with it.
+      evenIfNotReady: this.#phases.length > 0,
       settleMillis,
       tag: name,
       signal: end.signal,
       settleSignal: this.#giveUp.signal,
       onSecond: (progress) => {
         begun.resolve(undefined)
+        this.#seen.set(name, progress)
         if (!end.signal.aborted) onSecond?.(name, progress)
       },
     })
     this.#phases.push({ name, end, result })
     await Promise.race([begun.promise, result])
     this.#phases.at(-2)?.end.abort()
+  }
+
+  /** How a phase stands, or stood at its end; undefined in its first second. */
+  seen(name: string): LoadProgress | undefined {
+    return this.#seen.get(name)
   }
 
   /** Ends the arrivals, waits for the last checkout, and gives what each phase has measured. */

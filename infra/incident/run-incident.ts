@@ -520,24 +520,67 @@ class Drive {
     await this.#load.begin('recovering')
     const done = await this.#fault.fix(this.#running)
     this.#enter('fix', [done], fixAtMillis)
-    const hasFired = this.#figures.faultToFiringMillis !== undefined
-    if (hasFired) {
-      const deadlineMillis = Math.max(leastAlertDeadlineMillis, (2 * alertDeadlineMillis) / speed)
-      const resolvedAtMillis = await eventually(
-        `${alert} is over`,
-        () => Promise.resolve(this.#watch.times.get(alert)?.resolvedAtMillis),
-        { deadlineMillis, intervalMillis: 200 },
-      ).catch(() => undefined)
-      if (resolvedAtMillis === undefined) {
-        this.#note('resolved', false, `${alert} fires ${deadlineMillis / 1_000} s after the fix`)
-      } else {
-        this.#figures.fixToResolvedMillis = resolvedAtMillis - fixAtMillis
-        this.#note('resolved', true, alert)
-        this.#enter('resolved', [`${alert} is over`], resolvedAtMillis)
-      }
-    }
+    const deadlineMillis = Math.max(leastAlertDeadlineMillis, (2 * alertDeadlineMillis) / speed)
+    await eventually(
+      'the numbers are back',
+      () => {
+        // Not one after the other: an alert about latency is over, for a while, when nothing comes to its end at all.
+        const isOver = this.#noteResolved(alert, fixAtMillis)
+        const isBack = this.#noteLatency(fixAtMillis)
+        return Promise.resolve((isOver && isBack) || undefined)
+      },
+      { deadlineMillis, intervalMillis: 200 },
+    ).catch((error: unknown) => {
+      if (!(error instanceof NotInTime)) throw error
+    })
+    this.#enterRecovery(alert, fixAtMillis, deadlineMillis)
     await this.#load.begin('after')
     await delay(steadyMillis)
+  }
+
+  #noteResolved(alert: string, fixAtMillis: number): boolean {
+    if (this.#figures.faultToFiringMillis === undefined) return true
+    const resolvedAtMillis = this.#watch.times.get(alert)?.resolvedAtMillis
+    if (resolvedAtMillis === undefined) delete this.#figures.fixToResolvedMillis
+    else this.#figures.fixToResolvedMillis = resolvedAtMillis - fixAtMillis
+    return resolvedAtMillis !== undefined
+  }
+
+  /** Nothing of the incident is left, and what arrives now is no slower, nor waits in greater number, than before it. */
+  #noteLatency(fixAtMillis: number): boolean {
+    const [before, during, now] = ['before', 'during', 'recovering'].map((name) => this.#load.seen(name))
+    if (!before || !now || now.lately.toEnd.count === 0) return false
+    const { bound } = recovery(before.toEnd, now.lately.toEnd)
+    const isBack =
+      (during?.open ?? 0) === 0 &&
+      now.open <= Math.max(1, (this.#options.ratePerSecond * bound.p99) / 1_000) &&
+      now.lately.toEnd.p50 <= bound.p50
+    if (!isBack) delete this.#figures.fixToBackMillis
+    else this.#figures.fixToBackMillis ??= Date.now() - fixAtMillis
+    return isBack
+  }
+
+  #enterRecovery(alert: string, fixAtMillis: number, deadlineMillis: number): void {
+    const { faultToFiringMillis, fixToResolvedMillis, fixToBackMillis } = this.#figures
+    const entries: [number, string, string][] = []
+    if (fixToBackMillis !== undefined) {
+      entries.push([
+        fixToBackMillis,
+        'back',
+        'what arrives takes as long as before, and nothing older is open',
+      ])
+    }
+    if (fixToResolvedMillis !== undefined) entries.push([fixToResolvedMillis, 'resolved', `${alert} is over`])
+    for (const [millis, what, line] of entries.sort(([one], [other]) => one - other)) {
+      this.#enter(what, [line], fixAtMillis + millis)
+    }
+    if (faultToFiringMillis === undefined) return
+    const isOver = fixToResolvedMillis !== undefined
+    this.#note(
+      'resolved',
+      isOver,
+      isOver ? alert : `${alert} fires ${deadlineMillis / 1_000} s after the fix`,
+    )
   }
 
   #judge(loads: ReadonlyMap<string, LoadResult>): void {

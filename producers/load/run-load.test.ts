@@ -178,6 +178,11 @@ describe('a load', function () {
     equal(one, other)
   })
 
+  it('begins although the gateway is not ready when it is told to: what is in trouble is to be measured', async () => {
+    const { tally } = await load({ readyStatus: 503 }, { evenIfNotReady: true })
+    equal(tally.ended.completed, 25)
+  })
+
   it('does not begin where there is no gateway, or none that is ready', async () => {
     await rejects(load({ readyStatus: 503 }, {}), { code: 'gateway_away', message: /is not ready/ })
     await gateway.close()

@@ -49,6 +49,8 @@ export interface LoadOptions {
   readonly requestTimeoutMillis?: number
   /** Only goes into the result. */
   readonly tag?: string
+  /** Begins although the gateway does not say that it is ready: how it does then is what is measured. */
+  readonly evenIfNotReady?: boolean
   /** Ends the arrivals; what is under way is waited for, and there is a result all the same. */
   readonly signal?: AbortSignal
   /** Gives up waiting for ends as well. */
@@ -88,8 +90,8 @@ export const defaults = { settleMillis: 30_000, requestTimeoutMillis: 10_000 } a
 const tickMillis = 1_000
 
 /**
- * @throws GatewayAway when the gateway does not say before the load that it is ready; KafkaAway; Error when the options
- *   make no sense. Refused and failed requests are part of the result.
+ * @throws GatewayAway when the gateway does not say before the load that it is ready, unless told that this does not
+ *   matter; KafkaAway; Error when the options make no sense. Refused and failed requests are part of the result.
  */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const { signal, settleSignal, onSecond } = options
@@ -104,7 +106,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const watch = new EndWatch(client, requestTimeoutMillis + tickMillis)
   let ticking: NodeJS.Timeout | undefined
   try {
-    await client.requireReady()
+    if (options.evenIfNotReady !== true) await client.requireReady()
     await watch.start(options.ends)
 
     const recorder = new LoadRecorder()

@@ -196,3 +196,13 @@ function statFields(pid: string): string[] {
     return [] // it has ended since it was listed
   }
 }
+
+/** Whether there is such a process, whoever it belongs to. */
+export function processLives(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { processLives } from './child-process.ts'
 
 /** How one server gets onto this machine. */
 export interface Recipe {
@@ -122,14 +123,5 @@ async function isAbandoned(file: string): Promise<boolean> {
     return Date.now() - mtimeMs > staleMillis || (owner !== '' && !processLives(Number(owner)))
   } catch {
     return false // released in between
-  }
-}
-
-function processLives(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }

@@ -1,5 +1,6 @@
 import { connect, createServer } from 'node:net'
 import { portHolder } from './port-holder.ts'
+import { reservePort } from './port-reservations.ts'
 import type { ServerName } from './server-names.ts'
 
 /** Every port that a person or a service addresses. All are opened on 127.0.0.1 only. */
@@ -92,12 +93,15 @@ const highestPicked = 32_000
 // Who keeps to the defaults opens them later: nobody listens there yet, and they are not free.
 const handedOut = new Set<number>(portNames.map((name) => portTable[name].defaultPort))
 
-/** `count` different ports on 127.0.0.1 that nobody listens on, never one that was handed out before, nor anybody's default. */
+/**
+ * `count` different ports on 127.0.0.1 that nobody listens on: never one of another run, one that was handed out
+ * before, nor anybody's default.
+ */
 async function freePorts(count: number): Promise<number[]> {
   const found: number[] = []
   while (found.length < count) {
     const port = lowestPicked + Math.floor(Math.random() * (highestPicked - lowestPicked))
-    if (handedOut.has(port) || (await isTaken(port))) continue
+    if (handedOut.has(port) || (await isTaken(port)) || !reservePort(port)) continue
     handedOut.add(port)
     found.push(port)
   }
@@ -123,7 +127,8 @@ async function isTaken(port: number): Promise<boolean> {
   return (await answers(port)) || !(await canListen(port))
 }
 
-function answers(port: number): Promise<boolean> {
+/** Whether somebody on 127.0.0.1 takes connections on this port. */
+export function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' })
     const finish = (taken: boolean) => {

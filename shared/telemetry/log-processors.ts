@@ -3,6 +3,7 @@ import { metrics } from '@opentelemetry/api'
 import { getNumberFromEnv } from '@opentelemetry/core'
 import type { LogRecordExporter, LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs'
 import { BatchLogRecordProcessor } from '@opentelemetry/sdk-logs'
+import { createLogExporter } from './otlp-exporters.ts'
 
 /**
  * @param exporter OTEL_LOGS_EXPORTER
@@ -14,8 +15,7 @@ export async function createLogProcessors(
   createProcessor: (exporter: LogRecordExporter) => LogRecordProcessor = createBatchLogProcessor,
 ): Promise<LogRecordProcessor[] | undefined> {
   if (exporter.trim() !== 'otlp') return undefined
-  const { OTLPLogExporter } = await import('@opentelemetry/exporter-logs-otlp-proto')
-  const logExporter = new OTLPLogExporter()
+  const logExporter = await createLogExporter()
   return [new OnceUsed(() => createProcessor(logExporter))]
 }
 

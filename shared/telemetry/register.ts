@@ -1,10 +1,9 @@
 /** Starts telemetry before anything else loads: `node --import ./shared/telemetry/register.ts <main.ts>`. */
-import { register } from 'node:module'
 import { installTelemetryShutdown } from './flush.ts'
+import { patchImports } from './patch-imports.ts'
 import { startTelemetry } from './start-telemetry.ts'
 
-// eslint-disable-next-line @typescript-eslint/no-deprecated -- the instrumentation's hook is written for it
-register('@opentelemetry/instrumentation/hook.mjs', import.meta.url)
+patchImports(['http', 'https', 'koa', 'kafkajs', 'bunyan'])
 
 const telemetry = await startTelemetry()
 installTelemetryShutdown(() => telemetry.shutdown())

@@ -4,6 +4,7 @@ import { metrics, trace } from '@opentelemetry/api'
 import { getNumberFromEnv } from '@opentelemetry/core'
 import type { ReadableSpan, Span, SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace'
+import { createTraceExporter } from './otlp-exporters.ts'
 import { ATTR_SAGA_ID, sagaIdOf } from './saga-id.ts'
 
 /**
@@ -15,8 +16,7 @@ export async function createSpanProcessors(
   createProcessor: (exporter: SpanExporter) => SpanProcessor = createBatchProcessor,
 ): Promise<SpanProcessor[]> {
   if (exporter === 'none') return []
-  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto')
-  const traceExporter = new OTLPTraceExporter()
+  const traceExporter = await createTraceExporter()
   return [new SagaIdProcessor(), new WithoutForgotten(new OnceUsed(() => createProcessor(traceExporter)))]
 }
 

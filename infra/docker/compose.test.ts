@@ -213,6 +213,7 @@ const volumesOfImages: Readonly<Record<string, readonly string[]>> = {
 const openTelemetryVariables = [
   'OTEL_EXPORTER_OTLP_ENDPOINT',
   'OTEL_EXPORTER_OTLP_PROTOCOL',
+  'OTEL_EXPORTER_OTLP_COMPRESSION',
   'OTEL_BSP_SCHEDULE_DELAY',
   'OTEL_BLRP_SCHEDULE_DELAY',
   'OTEL_METRIC_EXPORT_INTERVAL',

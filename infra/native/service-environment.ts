@@ -7,6 +7,7 @@ export function serviceEnvironment({ urls }: Pick<Stack, 'urls'>): Record<string
     MONGODB_URL: urls.mongodbUrl,
     OTEL_EXPORTER_OTLP_ENDPOINT: urls.otlpHttpUrl,
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
     ELASTICSEARCH_URL: urls.elasticsearchUrl,
     JAEGER_URL: urls.jaegerUrl,
     PROMETHEUS_URL: urls.prometheusUrl,

@@ -66,6 +66,7 @@ NODE_OPTIONS: --max-old-space-size-percentage={{ .Values.heapPercent | int }}
 {{- if $telemetry.endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ $telemetry.endpoint | quote }}
 OTEL_EXPORTER_OTLP_PROTOCOL: http/protobuf
+OTEL_EXPORTER_OTLP_COMPRESSION: gzip
 {{- if $telemetry.tls.existingSecret }}
 OTEL_EXPORTER_OTLP_CERTIFICATE: /run/secrets/otlp-tls/ca.crt
 {{- end }}

@@ -29,7 +29,7 @@ async function main(): Promise<number> {
     return what.kind === 'traces' ? await compareTwo(what, options) : await compareMany(what, options)
   } catch (error) {
     if (error instanceof BackendUnavailable) {
-      console.error(error.message)
+      console.error(`${error.message}. --jaeger or JAEGER_URL says where it is.`)
       return exitCodes.incomplete
     }
     if (!(error instanceof BadUsage)) throw error

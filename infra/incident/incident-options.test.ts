@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok, throws } from 'node:assert/strict'
 import { BadUsage } from '../../shared/process/command-line.ts'
 import { help, parseCommandLine } from './incident-options.ts'
+import { planOf } from './incident-report.ts'
 import { scenarios } from './scenarios.ts'
 
 const parse = (...commandLine: string[]) => {
@@ -39,6 +40,13 @@ describe('the command line of an incident', () => {
 
   it('leaves the rules as they are when asked to', () => {
     equal(parse('hot-partition', '--real-rules').incident.speed, 1)
+  })
+
+  it('has a plan for programs as well, which is all that a dry run comes to', () => {
+    const { dryRun, incident } = parse('poison-message', '--dry-run', '--json', '--rate', '7')
+    equal(dryRun, true)
+    const { scenario, alert, ratePerSecond, speed } = planOf(incident)
+    deepEqual([scenario, alert, ratePerSecond, speed], ['poison-message', 'DeadLetters', 7, 10])
   })
 
   it('names what there is when it is given no name, or another', () => {

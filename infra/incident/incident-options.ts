@@ -37,7 +37,7 @@ ${names}
   --real-rules     Prometheus has infra/prometheus/rules as they are: up to half an hour
   --speed <n>      else all of their windows and waiting times are divided by this, up to ${highestSpeed}; ${defaults.speed}
   --output <path>  where the report goes: incident.json, incident.md, the loads; a new temporary folder unless told
-  --json           the report as one JSON document on standard output, and nothing else there
+  --json           the report (of a dry run, the plan) as one JSON document on standard output, and nothing else there
   --write-docs     also writes the output into infra/incident/README.md
   --help           this
 

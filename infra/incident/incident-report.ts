@@ -19,6 +19,18 @@ export function describePlan({
   ]
 }
 
+/** The same for programs. */
+export const planOf = ({ scenario, ratePerSecond, speed, steadyMillis }: IncidentOptions) => ({
+  dryRun: true,
+  scenario: scenario.name,
+  what: scenario.what,
+  alert: scenario.alert,
+  panels: scenario.panels,
+  ratePerSecond,
+  speed,
+  steadyMillis,
+})
+
 /** `+12.3 s  firing     CheckoutsSlow: ...` */
 export function describeEntry({ atMillis, what, lines }: TimelineEntry): string[] {
   const time = `${atMillis < 0 ? '-' : '+'}${(Math.abs(atMillis) / 1_000).toFixed(1)} s`.padStart(9)

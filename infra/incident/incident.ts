@@ -6,7 +6,14 @@ import { BadUsage } from '../../shared/process/command-line.ts'
 import { runUntilStopped } from '../native/run-until-stopped.ts'
 import type { CommandLine } from './incident-options.ts'
 import { exitCodes, help, parseCommandLine } from './incident-options.ts'
-import { describeEntry, describePages, describePlan, describeResult, withOutput } from './incident-report.ts'
+import {
+  describeEntry,
+  describePages,
+  describePlan,
+  describeResult,
+  planOf,
+  withOutput,
+} from './incident-report.ts'
 import { isWhole } from './incident-result.ts'
 import type { Incident } from './run-incident.ts'
 import { runIncident } from './run-incident.ts'
@@ -21,7 +28,9 @@ function main(): Promise<void> | undefined {
       return undefined
     }
     if (options.dryRun) {
-      console.log([...describePlan(options.incident), 'Nothing was started: this is a dry run.'].join('\n'))
+      const { incident, json } = options
+      const plan = [...describePlan(incident), 'Nothing was started: this is a dry run.']
+      console.log(json ? JSON.stringify(planOf(incident)) : plan.join('\n'))
       return undefined
     }
     return incident(options)

@@ -72,7 +72,8 @@ Where
 What comes out
   --out <folder>          ${fileNames.result} and ${fileNames.page}, a page with plots that needs no network; a new temporary folder unless told
   --tag <text>            goes into the result
-  --json                  the result on standard output, and nothing else there; progress is on standard error
+  --json                  the result (of a dry run, the plan) on standard output, and nothing else there; progress is on
+                          standard error
   --max-p99 <time>        fails when the 99th percentile to the end is above: 500ms, 2s
   --max-p99-accepted <t>  the same for the 202
   --max-error-share <n>%  fails when more arrivals than this were not accepted, or did not end as they should

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { GatewayForTests } from './gateway-for-tests.ts'
 import { gatewayForTests } from './gateway-for-tests.ts'
 import { loadResult, readLoadResult } from './load-result.ts'
+import type { LoadOptions } from './run-load.ts'
 
 const program = fileURLToPath(new URL('load.ts', import.meta.url))
 
@@ -79,6 +80,10 @@ describe('npm run load, without a system', function () {
     match(stdout, /^300 checkouts in 20 s to http:.* up to 20 a second, uniform arrivals$/m)
     match(stdout, /^ {2}about 75 slow: the payment is captured late; completed$/m)
     match(stdout, /^Nothing was sent: this is a dry run\.$/m)
+    const asJson = await load(['--gateway', gateway.url, '--dry-run', '--json', '--rate', '7'])
+    const { dryRun, load: planned } = JSON.parse(asJson.stdout) as { dryRun: boolean; load: LoadOptions }
+    deepEqual([dryRun, planned.gatewayUrl, planned.startRatePerSecond], [true, gateway.url, 7])
+    match(asJson.stderr, /^Nothing was sent: this is a dry run\.$/m)
     equal(gateway.requests.length, 0)
   })
 

@@ -44,7 +44,12 @@ async function main(): Promise<number> {
 
 async function load(options: CommandLine): Promise<number> {
   if (options.dryRun) {
-    console.log([...describePlan(options), 'Nothing was sent: this is a dry run.'].join('\n'))
+    const plan = [...describePlan(options), 'Nothing was sent: this is a dry run.'].join('\n')
+    if (options.json) {
+      say(plan)
+      const { load, endBy, thresholds } = options
+      console.log(JSON.stringify({ dryRun: true, load, endBy, thresholds }))
+    } else console.log(plan)
     return exitCodes.done
   }
   const away = new GatewayClient(options.load.gatewayUrl, patienceMillis)

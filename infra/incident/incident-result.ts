@@ -3,7 +3,7 @@ import type { Latency, LoadResult } from '../../producers/load/load-result.ts'
 
 /** The chain, in its order. Each must be found for the next to mean anything. */
 export const linkNames = {
-  quiet: 'the alert is silent before the fault',
+  quiet: 'all is well before the fault',
   alert: 'the alert fires',
   dashboard: 'the dashboard shows it',
   exemplar: 'an exemplar names a trace',

@@ -39,7 +39,7 @@ import type {
 import { linkNames, phaseNames, recovery } from './incident-result.ts'
 import { PhasedLoad } from './phased-load.ts'
 import type { Findings, Running, Scenario } from './scenario.ts'
-import { hasEnded, lengthMillisOf } from './scenario.ts'
+import { hasEnded, lengthMillisOf, slowMillis } from './scenario.ts'
 import { writeShorterRules } from './shorter-rules.ts'
 
 export interface IncidentOptions {
@@ -270,6 +270,11 @@ class Drive {
     const times = this.#watch.times.get(alert)
     if (times && times.resolvedAtMillis === undefined) {
       throw new LinkBroken('quiet', `${alert} is active before anything was broken`)
+    }
+    const before = this.#load.seen('before')?.toEnd
+    if (!before || before.count === 0 || before.p99 > slowMillis) {
+      const p99 = before && before.count > 0 ? `take ${inUnit('s', before.p99 / 1_000)} (p99)` : 'do not end'
+      throw new LinkBroken('quiet', `Checkouts ${p99} before anything was broken: this machine is too busy.`)
     }
     this.#note('quiet', true, alert)
     this.#watch.forget()
@@ -615,7 +620,8 @@ class Drive {
   }
 
   #enter(what: string, lines: readonly string[], atMillis = Date.now()): void {
-    const entry = { atMillis: atMillis - this.#faultAtMillis, what, lines }
+    // What is found wrong before there is a fault has no time.
+    const entry = { atMillis: this.#faultAtMillis === 0 ? 0 : atMillis - this.#faultAtMillis, what, lines }
     this.#timeline.push(entry)
     this.#tools.onEntry(entry)
   }

@@ -78,7 +78,7 @@ export const lengthMillisOf = (trace: readonly TraceSpan[]): number => {
 }
 
 /** The bound of the alert CheckoutsSlow. */
-const slowMillis = 5_000
+export const slowMillis = 5_000
 
 export const isSlow = (trace: readonly TraceSpan[]): boolean =>
   hasEnded(trace) && lengthMillisOf(trace) > slowMillis

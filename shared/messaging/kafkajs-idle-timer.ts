@@ -11,7 +11,7 @@ interface RequestQueue {
   checkPendingRequests(): void
 }
 
-// A private module of kafkajs: the version is pinned, and the contract test of the idle cost would notice.
+// A private module of kafkajs: the version is pinned, and the test would notice if it changed.
 const requestQueue = createRequire(import.meta.url)('kafkajs/src/network/requestQueue') as {
   prototype: { scheduleCheckPendingRequests(this: RequestQueue): void }
 }

@@ -11,7 +11,7 @@ const inRepository = (path: string): string => join(repository, path)
 describe('the files that need a container engine or a forge', () => {
   let folder: string
   before(async function () {
-    this.timeout(300_000) // it compiles, once
+    this.timeout(20 * 60_000) // it compiles, once
     await checksPath()
     folder = await mkdtemp(join(tmpdir(), 'sagascope-files-'))
   })

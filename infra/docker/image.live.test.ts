@@ -126,7 +126,7 @@ describe('the image of the services', function () {
   const compose = readComposeFile()
 
   before(async function () {
-    this.timeout(400_000) // it compiles, once
+    this.timeout(20 * 60_000) // it compiles, once
     await checksPath()
     root = await mkdtemp(join(tmpdir(), 'sagascope-image-'))
     stack = await openStack({ ports: await pickFreePorts(), only: ['kafka', 'mongodb'] })

@@ -1,8 +1,8 @@
-import { deepEqual, equal, ok } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { render } from './helm.ts'
+import { chartFolder, HelmRefused, render, runHelm } from './helm.ts'
 import type { Manifest } from './manifest.ts'
 
 const repository = join(import.meta.dirname, '..', '..')
@@ -92,6 +92,32 @@ describe('the chart of the platform', function () {
       ])
       equal((rule?.metadata.labels as Record<string, string>).release, 'prometheus')
     })
+  })
+
+  it('has nothing that helm lint complains of', async () => {
+    await runHelm(['lint', '--strict', chartFolder('platform')])
+  })
+
+  describe('refuses, and says what is wrong with,', () => {
+    for (const [what, value, message] of [
+      ['a value that it does not have', 'kafka.broker=1', /at '\/kafka': .*'broker' not allowed/],
+      [
+        'controllers that lose their majority with one',
+        'kafka.replicas=2',
+        /at '\/kafka\/replicas': .*1, 3, 5/,
+      ],
+      ['an even replica set', 'mongodb.members=2', /at '\/mongodb\/members': .*1, 3, 5, 7/],
+      ['no Collector at all', 'collector.replicas=0', /at '\/collector\/replicas': minimum: got 0, want 1/],
+      ['a heap without a unit', 'kafka.heap="512"', /at '\/kafka\/heap': .*does not match/],
+    ] as const) {
+      it(what, async () => {
+        await rejects(render('platform', { set: [value] }), (error) => {
+          ok(error instanceof HelmRefused)
+          match(error.message, message)
+          return true
+        })
+      })
+    }
   })
 
   it('has Prometheus scrape each Collector by its own name, and Jaeger', () => {

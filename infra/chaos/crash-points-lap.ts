@@ -70,8 +70,13 @@ const quickRecovery = {
   DEADLINE_CHECK_INTERVAL_MILLIS: '250',
   CHECKOUT_DEADLINE_MILLIS: '600000',
 }
-/** Checkout and the hasty gateway share the gateway's store, and must leave the gateway something to sweep. */
-const patientSweeps = { OUTBOX_SWEEP_GRACE_MILLIS: '3000' }
+/**
+ * Checkout and the hasty gateway share the gateway's store, and must leave the gateway something to sweep, however long
+ * it takes to be back on a busy machine.
+ */
+const patientSweeps = { OUTBOX_SWEEP_GRACE_MILLIS: '60000' }
+/** Where checkout is to die it has to get before the gateway does. */
+const sweepPoints: ReadonlySet<Failpoint> = new Set(['sweep-read', 'sweep-published'])
 const placingIntervalMillis = 300
 /** How long a crash may take to come about, and how long the first try of one that needs another before it. */
 const reachMillis = 45_000
@@ -134,7 +139,7 @@ class Lap {
       hastyGateway.start({
         GATEWAY_PORT: String(hastyPort),
         CHECKOUT_DEADLINE_MILLIS: '1000',
-        OUTBOX_SWEEP_GRACE_MILLIS: '10000',
+        ...patientSweeps,
       })
       traffic.start(placingIntervalMillis)
       await Promise.all(
@@ -266,7 +271,7 @@ class Lap {
   ): Promise<boolean> {
     await this.#stop(name)
     const startedAt = performance.now()
-    const life = this.#start(name, { FAILPOINT: `${point}@${arrival}` })
+    const life = this.#start(name, { FAILPOINT: `${point}@${arrival}` }, sweepPoints.has(point))
     await provoke?.()
     const timer = Promise.withResolvers<'late'>()
     const timeout = setTimeout(() => timer.resolve('late'), waitMillis)
@@ -290,9 +295,10 @@ class Lap {
 
   #logStart = new Map<ProcessName, number>()
 
-  #start(name: ProcessName, environment: NodeJS.ProcessEnv = {}): Life {
+  #start(name: ProcessName, environment: NodeJS.ProcessEnv = {}, sweepsAtOnce = false): Life {
     this.#logStart.set(name, statSync(this.#logOf(name), { throwIfNoEntry: false })?.size ?? 0)
-    return this.#process(name).start({ ...(name === 'checkout' && patientSweeps), ...environment })
+    const isPatient = name === 'checkout' && !sweepsAtOnce
+    return this.#process(name).start({ ...(isPatient && patientSweeps), ...environment })
   }
 
   /** SIGKILL may come from elsewhere, for instance when memory runs out. */

@@ -96,7 +96,7 @@ export async function runLap(options: LapOptions): Promise<LapResult> {
     const result = await new Lap(
       options,
       stack,
-      await prepareServices(stack, quickRecovery, { telemetry: false }),
+      await prepareServices(stack, quickRecovery, { imports: [] }),
     ).run()
     keepRunDirectory = result.faults.length > 0 || result.verdict.findings.length > 0
     return result

@@ -63,6 +63,8 @@ export interface StackUrls {
   otlpGrpcUrl: string
   jaegerUrl: string
   prometheusUrl: string
+  /** The Collector's metrics of itself. */
+  collectorMetricsUrl: string
 }
 
 /**
@@ -85,8 +87,9 @@ export async function openStack(options: StackOptions): Promise<Stack> {
 
   const javaHome = (await javaRuntime())?.home ?? ''
   const run = createRunDirectory()
+  const internalPorts = await pickInternalPorts()
   const place: Place = {
-    ports: { ...ports, ...(await pickInternalPorts()) },
+    ports: { ...ports, ...internalPorts },
     javaHome,
     mongod,
     run,
@@ -162,7 +165,10 @@ export async function openStack(options: StackOptions): Promise<Stack> {
 
   return {
     ports,
-    urls: urlsOf(ports),
+    urls: {
+      ...urlsOf(ports),
+      collectorMetricsUrl: `http://127.0.0.1:${internalPorts.collectorMetrics}/metrics`,
+    },
     runDirectory: run.path,
     names,
     ready: (name) => get(ready, name),
@@ -218,7 +224,8 @@ const needs: Record<ServerName, readonly ServerName[]> = {
   prometheus: [],
 }
 
-function urlsOf(ports: Ports): StackUrls {
+/** Where the servers of a stack are, whoever has started it. */
+export function urlsOf(ports: Ports): Omit<StackUrls, 'collectorMetricsUrl'> {
   const http = (port: number) => `http://127.0.0.1:${port}`
   return {
     kafkaBrokers: `127.0.0.1:${ports.kafka}`,

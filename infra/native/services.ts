@@ -1,13 +1,15 @@
 /** The services as resources: each a process of its own, started as anybody would start it. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { services } from '../../shared/contracts/events.ts'
 import type { Command } from './child-process.ts'
 import type { Stack } from './open-stack.ts'
 import { pickHealthPorts } from './ports.ts'
 import { createServer, type Server } from './server.ts'
+import type { ServiceUrls } from './service-environment.ts'
 import { serviceEnvironment } from './service-environment.ts'
 
-export const serviceNames = ['gateway', 'users', 'orders', 'payments', 'checkout'] as const
+export const serviceNames = ['gateway', ...services] as const
 export type ServiceName = (typeof serviceNames)[number]
 
 export interface Services {
@@ -29,7 +31,7 @@ export interface Services {
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
 
-const mainOf = (name: ServiceName): string =>
+const ownMain = (name: ServiceName): string =>
   name === 'gateway' ? 'gateway/main.ts' : `consumers/${name}/main.ts`
 
 /** Telemetry that a person watches should be there at once; the defaults of the SDK wait 5 to 60 s. */
@@ -40,26 +42,35 @@ const promptTelemetry = {
   OTEL_METRIC_EXPORT_TIMEOUT: '900',
 }
 
-export interface ServicesOptions {
-  /** Without it they start in a third of the time; with it unless told otherwise. */
-  readonly telemetry?: boolean
+/** What services need to know of a stack, whoever has started it. */
+export interface ServedStack extends Pick<Stack, 'ports' | 'runDirectory'> {
+  readonly urls: ServiceUrls
 }
+
+export interface ServicesOptions {
+  /** Loaded before a service's own code, in order; what starts telemetry unless told. With none they start in a third of the time. */
+  readonly imports?: readonly string[]
+  /** The program that each is, from the repository's root. */
+  readonly mainOf?: (name: ServiceName) => string
+}
+
+export const startsTelemetry = './shared/telemetry/register.ts'
 
 /**
  * Prepares the services to run against a stack; nothing is started before `up`.
  * @param environment on top of what points them at the stack
  */
 export async function prepareServices(
-  stack: Stack,
+  stack: ServedStack,
   environment: NodeJS.ProcessEnv = {},
-  { telemetry = true }: ServicesOptions = {},
+  { imports = [startsTelemetry], mainOf = ownMain }: ServicesOptions = {},
 ): Promise<Services> {
   const healthPorts = await pickHealthPorts(serviceNames)
   const failure = Promise.withResolvers<Error>()
 
   const commandOf = (name: ServiceName, extra: NodeJS.ProcessEnv = {}): Command => ({
     command: process.execPath,
-    args: [...(telemetry ? ['--import', './shared/telemetry/register.ts'] : []), mainOf(name)],
+    args: [...imports.flatMap((module) => ['--import', module]), mainOf(name)],
     directory: repository,
     environment: {
       ...process.env,

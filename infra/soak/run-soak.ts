@@ -6,12 +6,10 @@ import type { PlannedCheckout } from '../chaos/checkout-mix.ts'
 import { planCheckouts } from '../chaos/checkout-mix.ts'
 import { seededRandom } from '../chaos/random.ts'
 import { ServiceProcess } from '../chaos/service-process.ts'
-import type { Stack } from '../native/open-stack.ts'
 import { openStack } from '../native/open-stack.ts'
-import { portHolder } from '../native/port-holder.ts'
-import { pickFreePorts, serverPorts } from '../native/ports.ts'
+import { pickFreePorts } from '../native/ports.ts'
+import { pidOf } from '../native/server-process.ts'
 import type { Stop } from '../native/run-until-stopped.ts'
-import type { ServerName } from '../native/server-names.ts'
 import { prepareServices } from '../native/services.ts'
 import { placeCheckout } from '../verify/checkouts.ts'
 import type { ProbeLine } from './probe.ts'
@@ -144,13 +142,6 @@ async function sample(watch: Watch, seconds: number): Promise<void> {
   if (pid === undefined || !usage) return
   if (watch.lives.at(-1) !== pid) watch.lives.push(pid)
   watch.samples.push({ seconds, life: watch.lives.length, ...usage })
-}
-
-/** The process that listens on a server's port. */
-async function pidOf(stack: Stack, name: ServerName): Promise<number | undefined> {
-  const [port] = serverPorts[name]
-  const [, pid] = port === undefined ? [] : (/^pid (\d+)/.exec(await portHolder(stack.ports[port])) ?? [])
-  return pid === undefined ? undefined : Number(pid)
 }
 
 function readProbes(file: string, startedAtMillis: number): ProbeSample[] {

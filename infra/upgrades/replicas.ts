@@ -17,7 +17,7 @@ export async function prepareReplicas(stack: Stack, count: number): Promise<Repl
     Array.from({ length: count }, async (_, index) => {
       const { gateway } = await pickHealthPorts(['gateway'])
       const ports = { ...stack.ports, ...(index > 0 && { gateway }) }
-      return prepareServices({ ...stack, ports }, {}, { telemetry: false })
+      return prepareServices({ ...stack, ports }, {}, { imports: [] })
     }),
   )
   return new Map(

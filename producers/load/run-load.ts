@@ -21,6 +21,7 @@ import type { Mix } from './mix.ts'
 import { checkoutsOf, defaultMix } from './mix.ts'
 import { arriveAt } from './open-loop.ts'
 import type { EndSource } from './watch-ends.ts'
+import { readWallClock } from './wall-clock.ts'
 import { EndWatch } from './watch-ends.ts'
 
 export interface LoadOptions {
@@ -231,15 +232,3 @@ const scheduleOf = ({ startRatePerSecond, stages, arrivals, total }: LoadSetting
   arrivals,
   ...(total !== undefined && { total }),
 })
-
-/**
- * What the wall clock says at a time of `performance.now()`. Read off anew for each load, since the two part when somebody
- * sets the clock; and at a tick, since it counts whole milliseconds.
- */
-function readWallClock(): (at: number) => number {
-  const before = Date.now()
-  let ticked = before
-  while (ticked === before) ticked = Date.now()
-  const offset = ticked - performance.now()
-  return (at) => at + offset
-}

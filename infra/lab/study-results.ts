@@ -123,6 +123,8 @@ const sampling = z.object({
       /** What the services are started with, and the Collector's overlay, if any. */
       environment: z.record(z.string(), z.string()),
       overlay: z.string().nullable(),
+      /** Of a sampler that holds a rate: how many traces a second it begins, however many checkouts come. */
+      tracesPerSecond: amount.optional(),
       rounds: z
         .array(
           z.object({
@@ -160,6 +162,22 @@ const sampling = z.object({
 export type SamplingStudy = z.infer<typeof sampling>
 export type SamplingStrategy = SamplingStudy['strategies'][number]
 
+/** What checkouts leave behind where they are kept, for the arithmetic of a larger system. */
+const sizes = z.object({
+  ...about,
+  /** Brought to their end, all of them completed. */
+  checkouts: count,
+  /** On all topics but the broker's own: their log segments, one replica. */
+  kafka: z.object({ messages: count, bytes: count }),
+  /** What the store's files grew by; `product` is what it was. */
+  store: z.object({ product: z.string(), documents: count, bytes: count }),
+  /** What the index grew by, one copy, merged. */
+  logs: z.object({ records: count, bytes: count }),
+  /** Time series that all instances together have in Prometheus. */
+  metrics: z.object({ series: count, instances: count, scrapeIntervalSeconds: amount }),
+})
+export type SizesStudy = z.infer<typeof sizes>
+
 /** What profiles named, what was changed because of it, and what that brought. */
 const changes = z.object({
   ...about,
@@ -175,10 +193,14 @@ const changes = z.object({
       files: z.array(z.string()),
     }),
   ),
+  /** Targets that were not reached, by their keys in report/targets.ts: what the limit is, and what proves it. */
+  limits: z
+    .array(z.object({ target: z.string(), because: z.string(), files: z.array(z.string()) }))
+    .default([]),
 })
 export type ChangesStudy = z.infer<typeof changes>
 
-const studies = { idle, outbox, outage, growth, sampling, changes }
+const studies = { idle, outbox, outage, growth, sampling, sizes, changes }
 export type StudyName = keyof typeof studies
 export const studyNames = Object.keys(studies) as StudyName[]
 

@@ -19,7 +19,7 @@ export interface Sagascope {
 }
 
 /** The servers without which no checkout can run; the others only watch. */
-const essentials = ['kafka', 'mongodb'] as const
+export const essentials = ['kafka', 'mongodb'] as const
 
 /**
  * Brings everything up, showing the progress, and runs a first checkout while the rest still compiles.
@@ -52,7 +52,8 @@ export async function bringUp(onStop: (stop: Stop) => void): Promise<Sagascope> 
   }
 }
 
-function serviceTasks(stack: Stack, services: Services): Task[] {
+/** A task for each service, to be started once the servers without which it cannot are ready. */
+export function serviceTasks(stack: Pick<Stack, 'ready'>, services: Services): Task[] {
   const ready = Promise.all(essentials.map((name) => stack.ready(name)))
   return serviceNames.map((name: ServiceName) => {
     let status = `waiting for ${essentials.join(' and ')}`

@@ -1,7 +1,10 @@
-import type { Stack } from './open-stack.ts'
+import type { StackUrls } from './open-stack.ts'
+
+/** Where services find servers; the rest is for those who watch the servers themselves. */
+export type ServiceUrls = Omit<StackUrls, 'collectorMetricsUrl'>
 
 /** The environment that points the services at a stack. */
-export function serviceEnvironment({ urls }: Pick<Stack, 'urls'>): Record<string, string> {
+export function serviceEnvironment({ urls }: { readonly urls: ServiceUrls }): Record<string, string> {
   return {
     KAFKA_BROKERS: urls.kafkaBrokers,
     MONGODB_URL: urls.mongodbUrl,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { serviceNames } from '../native/services.ts'
 import { readConfig } from '../../shared/process/config.ts'
 import { mebibytesOf, readComposeFile, serviceOf, startedBy } from './compose-file.ts'
@@ -201,6 +202,17 @@ describe('docker-compose.yaml', () => {
   })
 })
 
+const imports = /^(?:import(?! type)(?: [^'"]*? from)?|export (?:\{[^}]*\}|\*) from) '(\.{1,2}\/[^']+\.ts)'/gm
+
+/** Files of the repository, the programs among them, by their imports of values; types are gone when they run. */
+function importedBy(programs: readonly string[]): Set<string> {
+  const found = new Set(programs)
+  for (const file of found) {
+    for (const [, path = ''] of read(file).matchAll(imports)) found.add(join(dirname(file), path))
+  }
+  return found
+}
+
 /** VOLUME in their Dockerfiles; the others have none. */
 const volumesOfImages: Readonly<Record<string, readonly string[]>> = {
   'apache/kafka': ['/etc/kafka/secrets', '/var/lib/kafka/data', '/mnt/shared/config'],
@@ -231,6 +243,22 @@ describe('Dockerfile', () => {
   it('copies what exists', () => {
     assert.ok(copied.length > 0)
     for (const source of copied) assert.ok(isThere(source), source)
+  })
+
+  it('copies all that its programs import, whatever a change elsewhere has added to it', () => {
+    const commands = services.flatMap(([, { entrypoint = [], command = [] }]) => [...entrypoint, ...command])
+    const programs = [
+      'shared/telemetry/register.ts',
+      ...commands.filter((word) => word.endsWith('.ts')),
+      // Of Jobs, and by hand.
+      'shared/messaging/create-topics.ts',
+      'producers/replay/replay.ts',
+      'producers/dead-letters/dead-letters.ts',
+    ]
+    const missing = [...importedBy(programs)].filter(
+      (file) => !copied.some((source) => file === source || file.startsWith(`${source}/`)),
+    )
+    assert.deepEqual(missing, [])
   })
 
   it('copies just what .dockerignore lets through', () => {

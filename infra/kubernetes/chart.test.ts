@@ -19,6 +19,7 @@ const all = ['gateway', ...services]
 const installations: Readonly<Record<string, Rendering>> = {
   default: {},
   'those beside the platform': { valuesFiles: [valuesFile('sagascope')] },
+  'with the console': { set: ['gateway.console.enabled=true'] },
   minimal: { valuesFiles: [valuesFile('sagascope-minimal')] },
   production: { valuesFiles: [valuesFile('sagascope-production')], set: ['replay.args=["--since","10m"]'] },
 }
@@ -72,9 +73,12 @@ describe("the services' chart", function () {
   this.timeout(compiling)
   before(() => runHelm(['version']))
 
-  for (const [name, { valuesFiles = [] }] of Object.entries(installations)) {
+  for (const [name, { valuesFiles = [], set = [] }] of Object.entries(installations)) {
     it(`has nothing that helm lint complains of, with values ${name}`, async () => {
-      const values = valuesFiles.flatMap((file) => ['--values', file])
+      const values = [
+        ...valuesFiles.flatMap((file) => ['--values', file]),
+        ...set.flatMap((value) => ['--set-json', value]),
+      ]
       await runHelm(['lint', '--strict', ...values, chartFolder('sagascope')])
     })
   }
@@ -283,6 +287,48 @@ describe("the services' chart", function () {
     })
   })
 
+  describe('has the console', () => {
+    const consoleUrls = {
+      JAEGER_URL: 'http://jaeger/base',
+      ELASTICSEARCH_URL: 'https://logs.example',
+      PROMETHEUS_URL: 'http://prometheus:9090',
+    }
+    const rendering: Rendering = {
+      set: [
+        'gateway.console.enabled=true',
+        `gateway.console.jaegerUrl="${consoleUrls.JAEGER_URL}"`,
+        `gateway.console.elasticsearchUrl="${consoleUrls.ELASTICSEARCH_URL}"`,
+      ],
+    }
+
+    it('in the gateway alone, and only when told', async () => {
+      for (const [set, expected] of [
+        [{}, {}],
+        [rendering, { GATEWAY_CONSOLE: 'on', ...consoleUrls }],
+      ] as const) {
+        const manifests = await render('sagascope', set)
+        for (const service of all) {
+          const { env } = podOf(find(manifests, 'Deployment', `sagascope-${service}`)).containers[0]
+          const own = env.filter(({ name }) => name === 'GATEWAY_CONSOLE' || name in consoleUrls)
+          deepEqual(
+            Object.fromEntries(own.map(({ name, value }) => [name, value])),
+            service === 'gateway' ? expected : {},
+            service,
+          )
+        }
+      }
+    })
+
+    it('with a way to what it reads, and to nothing else', async () => {
+      const { spec } = find(await render('sagascope', rendering), 'NetworkPolicy', 'sagascope-console')
+      deepEqual((spec as { egress: unknown }).egress, [
+        { ports: [{ port: 80 }, { port: 443 }, { port: 9090 }] },
+      ])
+      const without = await render('sagascope')
+      ok(!without.some(({ metadata }) => metadata.name === 'sagascope-console'))
+    })
+  })
+
   describe('refuses, and says what is wrong with,', () => {
     const refusals: readonly (readonly [what: string, set: readonly string[], message: RegExp])[] = [
       [
@@ -407,6 +453,16 @@ describe("the services' chart", function () {
         /resources\.requests\.cpu, or resources\.requests\.cpu, has to say/,
       ],
       ['a variable that it sets itself', ['env.KAFKA_BROKERS="other:9092"'], /env\.KAFKA_BROKERS is refused/],
+      [
+        'the console as a variable, to which the network would be closed',
+        ['services.gateway.env.GATEWAY_CONSOLE="on"'],
+        /env\.GATEWAY_CONSOLE is refused/,
+      ],
+      [
+        'a console that reads nowhere',
+        ['gateway.console={"enabled":true,"jaegerUrl":"jaeger:16686"}'],
+        /at '\/gateway\/console\/jaegerUrl': .*does not match/,
+      ],
       [
         'a password as a variable',
         ['services.users.env.MONGODB_PASSWORD="secret"'],

@@ -212,6 +212,18 @@ describe('the chart of the platform', function () {
     )
   })
 
+  it('has the services wait for the Kafka and the MongoDB that the operators make', () => {
+    const helmfile = read('helm', 'helmfile.yaml.gotmpl')
+    const [, services = ''] = helmfile.split(/^ {2}- name: sagascope$/m)
+    const waits = [...services.matchAll(/command: kubectl\n +args: \[wait, .*, (\w+\/\w+)\]$/gm)]
+    deepEqual(
+      waits.map(([, what]) => what),
+      manifests
+        .filter(({ kind }) => kind === 'Kafka' || kind === 'MongoDBCommunity')
+        .map(({ kind, metadata }) => `${kind.toLowerCase()}/${metadata.name}`),
+    )
+  })
+
   it('leaves nothing to chance in the helmfile: each chart that is not ours has a version', () => {
     const [, releases = ''] = read('helm', 'helmfile.yaml.gotmpl').split(/^releases:$/m)
     const blocks = releases.split(/^ {2}- name: /m).slice(1)

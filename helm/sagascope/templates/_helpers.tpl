@@ -81,6 +81,14 @@ OTEL_LOGS_EXPORTER: none
 {{- end }}
 {{- end -}}
 
+{{/* What the gateway has besides, for the console. */}}
+{{- define "sagascope.consoleEnvironment" -}}
+GATEWAY_CONSOLE: "on"
+JAEGER_URL: {{ .jaegerUrl | quote }}
+ELASTICSEARCH_URL: {{ .elasticsearchUrl | quote }}
+PROMETHEUS_URL: {{ .prometheusUrl | quote }}
+{{- end -}}
+
 {{/* The user's name for Kafka and MongoDB, and where the passwords are mounted; as a list. */}}
 {{- define "sagascope.secretEnvironment" -}}
 {{- $kafkaSecret := .service.secrets.kafka | default .root.Values.kafka.sasl.existingSecret -}}
@@ -127,6 +135,12 @@ OTEL_LOGS_EXPORTER: none
 - name: otlp-tls
   secret: { secretName: {{ . }}, defaultMode: 0440 }
 {{- end }}
+{{- end -}}
+
+{{/* Of an http or https URL. */}}
+{{- define "sagascope.portOf" -}}
+{{- $place := regexFind "//[^/]+" . -}}
+{{ regexFind ":[0-9]+$" $place | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https:" .)) }}
 {{- end -}}
 
 {{/* Of every host in the URL; mongodb+srv:// gets them from DNS. */}}

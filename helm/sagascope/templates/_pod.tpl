@@ -100,6 +100,12 @@ spec:
         {{- with include "sagascope.secretEnvironment" . | trim }}
         {{- . | nindent 8 }}
         {{- end }}
+        {{- if and (eq .name "gateway") $values.gateway.console.enabled }}
+        {{- range $variable, $value := include "sagascope.consoleEnvironment" $values.gateway.console | fromYaml }}
+        - name: {{ $variable }}
+          value: {{ $value | quote }}
+        {{- end }}
+        {{- end }}
         {{- range $variable, $value := .service.env }}
         - name: {{ $variable }}
           value: {{ $value | quote }}

@@ -30,7 +30,7 @@ What values.schema.json cannot compare. Each refusal names the value that is wro
   {{- if and $.Values.mongodb.urlSecret.name $service.secrets.mongodb -}}
     {{- fail (printf "services.%s.secrets.mongodb is set, but mongodb.urlSecret has a user already" $name) -}}
   {{- end -}}
-  {{- $own := include "sagascope.environment" $ | fromYaml -}}
+  {{- $own := merge (include "sagascope.environment" $ | fromYaml) (include "sagascope.consoleEnvironment" $.Values.gateway.console | fromYaml) -}}
   {{- range $variable := concat (keys $.Values.env) (keys $service.env) -}}
     {{- if or (hasKey $own $variable) (regexMatch "^MONGODB_URL$|^OTEL_RESOURCE_ATTRIBUTES$|_(USERNAME|PASSWORD)(_FILE)?$" $variable) -}}
       {{- fail (printf "env.%s is refused: this chart sets it from other values" $variable) -}}

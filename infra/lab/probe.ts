@@ -1,0 +1,107 @@
+/**
+ * What only a process itself knows of itself. The lab loads it into each service by `--import`, last, in every arm alike; it
+ * answers a connection to 127.0.0.1:LAB_PROBE_PORT with one line of JSON and begins to count anew. Not over HTTP, which
+ * arms with telemetry would trace.
+ */
+import { createServer } from 'node:net'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { pathToFileURL } from 'node:url'
+import { trace } from '@opentelemetry/api'
+
+export interface ProbeReading {
+  /** How much later than due timers ran, since the last reading. */
+  readonly eventLoopDelayMillis: { readonly p50: number; readonly p99: number; readonly max: number }
+  readonly rssBytes: number
+  readonly heapUsedBytes: number
+  /** Sampled spans that were handed to a processor that exports, since the process began. */
+  readonly spansEnded: number
+  /** Of those, how many found a full queue. */
+  readonly spansDropped: number
+}
+
+/** Of the SDK's processors; what is private in them may change, and then the lab's sums do not match. */
+interface ExportingProcessor {
+  onEnd: (span: { spanContext: () => { traceFlags: number } }) => void
+  readonly _finishedSpans?: readonly unknown[]
+  readonly _maxQueueSize?: number
+}
+
+interface SdkModule {
+  readonly BatchSpanProcessor: { readonly prototype: ExportingProcessor }
+  readonly SimpleSpanProcessor: { readonly prototype: ExportingProcessor }
+}
+
+/** The SDK's module whose processors export, from the working directory or by its name; empty where there is none. */
+const { LAB_PROBE_PORT: port = '', LAB_PROBE_SDK: sdk = '' } = process.env
+const millis = (nanos: number): number => (Number.isFinite(nanos) ? nanos / 1e6 : 0)
+const spans = { ended: 0, dropped: 0 }
+
+/** Counts at the last place that all spans to be exported pass, by whatever way they come there. */
+function countSpans(processor: ExportingProcessor): void {
+  const { onEnd } = processor
+  processor.onEnd = function (span) {
+    if ((span.spanContext().traceFlags & 1) === 1) {
+      spans.ended += 1
+      if ((this._finishedSpans?.length ?? 0) >= (this._maxQueueSize ?? Infinity)) spans.dropped += 1
+    }
+    onEnd.call(this, span)
+  }
+}
+
+if (port !== '') {
+  // The arm has loaded it already, so it is this very module; an arm without one must not be given one to carry.
+  if (sdk !== '') {
+    const { BatchSpanProcessor, SimpleSpanProcessor } = (await import(
+      sdk.startsWith('./') ? pathToFileURL(sdk).href : sdk
+    )) as SdkModule
+    const prototypes = [BatchSpanProcessor.prototype, SimpleSpanProcessor.prototype]
+    for (const owner of new Set(prototypes.map(ownerOfOnEnd))) countSpans(owner)
+  }
+
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  delay.enable()
+  createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', (command: Buffer) => {
+      const flushed = command.toString().startsWith('flush') ? flush() : Promise.resolve()
+      void flushed.finally(() => socket.end(`${JSON.stringify(read())}\n`))
+    })
+  })
+    .listen(Number(port), '127.0.0.1')
+    .unref()
+
+  const read = (): ProbeReading => {
+    const { rss, heapUsed } = process.memoryUsage()
+    const reading = {
+      eventLoopDelayMillis: {
+        p50: millis(delay.percentile(50)),
+        p99: millis(delay.percentile(99)),
+        max: millis(delay.max),
+      },
+      rssBytes: rss,
+      heapUsedBytes: heapUsed,
+      spansEnded: spans.ended,
+      spansDropped: spans.dropped,
+    }
+    delay.reset()
+    return reading
+  }
+}
+
+/** A subclass inherits from a base that may be another's as well. */
+function ownerOfOnEnd(prototype: ExportingProcessor): ExportingProcessor {
+  let owner: object = prototype
+  while (!Object.hasOwn(owner, 'onEnd')) owner = Object.getPrototypeOf(owner) as object
+  return owner as ExportingProcessor
+}
+
+interface Flushable {
+  getDelegate?: () => Flushable
+  forceFlush?: () => Promise<void>
+}
+
+/** Of traces; the other signals are not counted. */
+async function flush(): Promise<void> {
+  const provider = trace.getTracerProvider() as Flushable
+  await (provider.getDelegate?.() ?? provider).forceFlush?.().catch(() => undefined)
+}

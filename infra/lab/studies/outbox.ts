@@ -1,0 +1,109 @@
+/**
+ * From when the store has a commit to when the broker has acknowledged its events: published at once, as the services do,
+ * and by an outbox that looks for what is there to publish, as one that polls does. The same class does both.
+ */
+import { randomBytes } from 'node:crypto'
+import { openLoop } from '../../../producers/load/open-loop.ts'
+import { LatencyHistogram } from '../../../producers/load/latency-histogram.ts'
+import { Outbox } from '../../../producers/outbox/outbox.ts'
+import { KafkaConnection } from '../../../shared/messaging/kafka.ts'
+import type { Send } from '../../../shared/messaging/kafka.ts'
+import { EventStore } from '../../../shared/store/event-store.ts'
+import { connectStore } from '../../../shared/store/mongo.ts'
+import { createLogger } from '../../../shared/telemetry/logger.ts'
+import { openStack } from '../../native/open-stack.ts'
+import { pickFreePorts } from '../../native/ports.ts'
+import { eventually } from '../../verify/eventually.ts'
+import type { OutboxStudy } from '../study-results.ts'
+import type { Study } from './study.ts'
+
+const rounds = 6
+const ratePerSecond = 50
+const commitsPerRound = 500
+const warmUpCommits = 200
+const pollingEveryMillis = 500
+const neverMillis = 3_600_000
+const deadlineMillis = 20_000
+
+type Way = 'immediate' | 'polling'
+
+export const studyOutbox: Study<OutboxStudy> = async ({ onStop, say }) => {
+  const stack = await openStack({ ports: await pickFreePorts(), only: ['kafka', 'mongodb'] })
+  onStop(() => stack.down())
+  await stack.allReady
+  const connection = await connectStore({ mongodbUrl: stack.urls.mongodbUrl, databasePrefix: 'lab' })
+  onStop(() => connection.close())
+  const log = createLogger('lab', 'error')
+  const kafka = new KafkaConnection({ brokers: [stack.urls.kafkaBrokers], clientId: 'lab' }, log)
+  await kafka.ensureTopics(6)
+  const producer = await kafka.connectProducer()
+  onStop(() => producer.disconnect())
+
+  const publish = async (way: Way, commits: number): Promise<LatencyHistogram> => {
+    // Of its own, since a sweep takes all that a store has.
+    const name = `lab-outbox-${randomBytes(4).toString('hex')}`
+    const store = new EventStore(connection.databaseOf('orders').client.db(name), 'orders')
+    await store.prepare()
+    const committedAt = new Map<string, number>()
+    const latencies = new LatencyHistogram()
+    const send: Send = async (messages) => {
+      await producer.send(messages)
+      const acknowledgedAt = performance.now()
+      for (const { headers } of messages) {
+        const since = committedAt.get(headers.ce_id ?? '')
+        if (since !== undefined) latencies.record(acknowledgedAt - since)
+      }
+    }
+    const outbox = new Outbox({
+      store,
+      send,
+      log,
+      sweepIntervalMillis: way === 'polling' ? pollingEveryMillis : neverMillis,
+      sweepGraceMillis: way === 'polling' ? 0 : neverMillis,
+    })
+    outbox.start()
+    await openLoop({ ratePerSecond, total: commits }, async (index) => {
+      const result = await store.append({
+        checkoutId: `lab-${index}`,
+        version: 1,
+        causedBy: `lab-${index}`,
+        at: new Date(),
+        events: [{ type: 'OrderRejected', data: { reason: 'out_of_stock', sku: 'SAGA-POSTER' } }],
+        traceHeaders: {},
+      })
+      if (result.outcome !== 'appended') throw new Error(`a commit was not appended: ${result.outcome}`)
+      for (const { id } of result.commit.events) committedAt.set(id, performance.now())
+      if (way === 'immediate') await outbox.publish(result.commit)
+    })
+    await eventually(
+      'all commits are acknowledged',
+      () => Promise.resolve(latencies.percentiles().count >= commits || undefined),
+      { deadlineMillis },
+    )
+    await outbox.stop()
+    return latencies
+  }
+
+  for (const way of ['immediate', 'polling'] as const) await publish(way, warmUpCommits)
+  const measured: OutboxStudy['rounds'] = []
+  for (let index = 0; index < rounds; index++) {
+    const first: Way = index % 2 === 0 ? 'immediate' : 'polling'
+    const second: Way = first === 'immediate' ? 'polling' : 'immediate'
+    const histograms = {
+      [first]: await publish(first, commitsPerRound),
+      [second]: await publish(second, commitsPerRound),
+    } as Record<Way, LatencyHistogram>
+    const [immediate, polling] = [summary(histograms.immediate), summary(histograms.polling)]
+    measured.push({ first, immediate, polling })
+    say(
+      `${index + 1} of ${rounds}: from commit to acknowledgement p50 ${immediate.p50.toFixed(2)} ms at once, ` +
+        `${polling.p50.toFixed(0)} ms by polling every ${pollingEveryMillis} ms.`,
+    )
+  }
+  return { ratePerSecond, pollingEveryMillis, rounds: measured }
+}
+
+const summary = (histogram: LatencyHistogram) => {
+  const { count, p50, p95, p99 } = histogram.summary()
+  return { count, p50, p95, p99 }
+}

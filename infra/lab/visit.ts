@@ -1,0 +1,208 @@
+/** One visit of a rig: as much as it can do for a while, then a fixed rate, with a reading before and after each. */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { seededRandom } from '../chaos/random.ts'
+import { GatewayClient } from '../../producers/load/gateway-client.ts'
+import { LatencyHistogram } from '../../producers/load/latency-histogram.ts'
+import { checkoutsOf } from '../../producers/load/mix.ts'
+import { openLoop } from '../../producers/load/open-loop.ts'
+import { readWallClock } from '../../producers/load/wall-clock.ts'
+import { EndWatch } from '../../producers/load/watch-ends.ts'
+import { KafkaConnection } from '../../shared/messaging/kafka.ts'
+import { createLogger } from '../../shared/telemetry/logger.ts'
+import { within } from '../../shared/process/deadline.ts'
+import type { LabPhase } from './announce.ts'
+import { startClosedLoop } from './closed-loop.ts'
+import type { Part, Sample } from './lab-result.ts'
+import { parts } from './lab-result.ts'
+import type { WireBytes } from './relay.ts'
+import type { Reading, Rig } from './rig.ts'
+
+export interface VisitPlan {
+  readonly inFlight: number
+  /** Before the first reading: the load comes up, and nothing of it counts. */
+  readonly rampMillis: number
+  readonly saturationMillis: number
+  readonly halfLoadMillis: number
+}
+
+/** Of producers/load/mix.ts: how a checkout ends, and through which services it gets there. */
+export type LoadKind = 'completed' | 'out-of-stock' | 'blocked'
+
+const settleMillis = 30_000
+const requestTimeoutMillis = 10_000
+/** Every visit places the same checkouts, but for their emails. */
+const seed = 7
+
+/** The load of one rig, from its first visit to its last: connections stay open, and one group follows the ends. */
+export class Visitor {
+  readonly #rig: Rig
+  readonly #client: GatewayClient
+  readonly #watch: EndWatch
+
+  private constructor(rig: Rig) {
+    this.#rig = rig
+    this.#client = new GatewayClient(rig.gatewayUrl, requestTimeoutMillis)
+    this.#watch = new EndWatch(this.#client, requestTimeoutMillis)
+  }
+
+  static async of(rig: Rig): Promise<Visitor> {
+    const visitor = new Visitor(rig)
+    const log = createLogger('lab', 'error')
+    const kafka = new KafkaConnection({ brokers: [rig.stack.urls.kafkaBrokers], clientId: 'lab' }, log)
+    await visitor.#watch.start({ by: 'kafka', kafka })
+    return visitor
+  }
+
+  /** @returns checkouts a second at saturation: for the warm-up, and to choose the rate of the second phase */
+  async saturate(
+    { inFlight, rampMillis, saturationMillis }: VisitPlan,
+    kind?: LoadKind,
+  ): Promise<Sample['saturation']> {
+    const loop = startClosedLoop({
+      client: this.#client,
+      watch: this.#watch,
+      nextRequest: this.#requests(kind),
+      inFlight,
+    })
+    await delay(rampMillis)
+    const [before, endedBefore, beganAt] = [await this.#rig.read(), loop.ended, performance.now()]
+    await delay(saturationMillis)
+    const [ended, seconds] = [loop.ended - endedBefore, (performance.now() - beganAt) / 1_000]
+    const after = await this.#rig.read()
+    await within(settleMillis, 'waiting for the last checkouts', loop.stop())
+    return { ...used(before, after, { ended, seconds }), inFlight, checkoutsPerSecond: ended / seconds }
+  }
+
+  async hold(ratePerSecond: number, { halfLoadMillis }: VisitPlan): Promise<Sample['halfLoad']> {
+    const total = Math.round((ratePerSecond * halfLoadMillis) / 1_000)
+    const nextRequest = this.#requests()
+    const [toEnd, toAccepted] = [new LatencyHistogram(), new LatencyHistogram()]
+    const wallClock = readWallClock()
+    const before = await this.#rig.read()
+    const beganAt = performance.now()
+    const ends: Promise<void>[] = []
+    await openLoop({ ratePerSecond, total }, async (_, dueAt) => {
+      const answer = await this.#client.place(nextRequest())
+      if (answer.kind !== 'accepted') throw new Error(`a checkout was ${answer.kind}: ${answer.code}`)
+      toAccepted.record(performance.now() - dueAt)
+      ends.push(
+        new Promise((resolve) =>
+          this.#watch.watch(answer.checkoutId, ({ atMillis }) => {
+            toEnd.record(Math.max(0, atMillis - wallClock(dueAt)))
+            resolve()
+          }),
+        ),
+      )
+    })
+    await within(settleMillis, 'waiting for the last checkouts', Promise.all(ends))
+    const seconds = (performance.now() - beganAt) / 1_000
+    const after = await this.#rig.read()
+    return {
+      ...used(before, after, { ended: total, seconds }),
+      ratePerSecond,
+      toEndMillis: percentiles(toEnd),
+      toAcceptedMillis: percentiles(toAccepted),
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#watch.stop()
+    this.#client.close()
+  }
+
+  #requests(kind: LoadKind = 'completed') {
+    const run = randomBytes(6).toString('hex')
+    const next = checkoutsOf({ [kind]: 1 }, { run }, seededRandom(seed))
+    return () => next().request
+  }
+}
+
+export interface SpanCounts {
+  readonly ended: number
+  readonly dropped: number
+  readonly received: number
+  readonly wire: WireBytes
+}
+
+/** All that the rig's spans have come to so far, none of them under way any more; undefined without a Collector. */
+export async function countSpans(rig: Rig): Promise<SpanCounts | undefined> {
+  const { probes, wire } = await rig.read('flush')
+  const readings = Object.values(probes)
+  const ended = readings.reduce((sum, { spansEnded }) => sum + spansEnded, 0)
+  const dropped = readings.reduce((sum, { spansDropped }) => sum + spansDropped, 0)
+  const received = await rig.spansReceived()
+  return received === undefined ? undefined : { ended, dropped, received, wire }
+}
+
+export interface VisitOptions {
+  /** Of the second phase. */
+  readonly ratePerSecond: number
+  readonly onPhase?: (phase: LabPhase) => void
+}
+
+export async function visit(
+  rig: Rig,
+  visitor: Visitor,
+  plan: VisitPlan,
+  { ratePerSecond, onPhase }: VisitOptions,
+): Promise<Sample> {
+  const before = await countSpans(rig)
+  onPhase?.('saturation')
+  const saturation = await visitor.saturate(plan)
+  onPhase?.('half load')
+  const halfLoad = await visitor.hold(ratePerSecond, plan)
+  const after = await countSpans(rig)
+  const { rssBytes, serviceRssBytes } = await rig.read()
+  return {
+    saturation,
+    halfLoad,
+    spans:
+      before && after
+        ? {
+            ended: after.ended - before.ended,
+            dropped: after.dropped - before.dropped,
+            received: after.received - before.received,
+            wireBytes: {
+              sent: after.wire.sent - before.wire.sent,
+              received: after.wire.received - before.wire.received,
+            },
+          }
+        : null,
+    rssBytes,
+    serviceRssBytes,
+  }
+}
+
+function used(
+  before: Reading,
+  after: Reading,
+  { ended, seconds }: { readonly ended: number; readonly seconds: number },
+) {
+  const perCheckout = (from: number, to: number) => ((to - from) * 1_000) / Math.max(1, ended)
+  const delays = Object.values(after.probes).map(({ eventLoopDelayMillis }) => eventLoopDelayMillis)
+  const longest = (name: 'p50' | 'p99' | 'max') => Math.max(...delays.map((each) => each[name]))
+  return {
+    seconds,
+    checkouts: ended,
+    cpuMillisPerCheckout: Object.fromEntries(
+      parts.map((part) => [part, perCheckout(before.cpuSeconds[part], after.cpuSeconds[part])]),
+    ) as Record<Part, number>,
+    serviceCpuMillisPerCheckout: Object.fromEntries(
+      Object.entries(after.serviceCpuSeconds).map(([name, to]) => [
+        name,
+        perCheckout(before.serviceCpuSeconds[name] ?? 0, to),
+      ]),
+    ),
+    wireBytes: {
+      sent: after.wire.sent - before.wire.sent,
+      received: after.wire.received - before.wire.received,
+    },
+    eventLoopDelayMillis: { p50: longest('p50'), p99: longest('p99'), max: longest('max') },
+  }
+}
+
+const percentiles = (histogram: LatencyHistogram) => {
+  const { p50, p95, p99 } = histogram.summary()
+  return { p50, p95, p99 }
+}

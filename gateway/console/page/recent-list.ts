@@ -38,15 +38,17 @@ export function recentList(app: App): TemplateResult {
                     <time class="quiet" datetime=${requestedAt}>${timeOfDay(requestedAt)}</time>
                   </a>
                   ${
-                    open && open.id !== checkoutId
-                      ? html`<a
-                          class="beside"
-                          href=${compareAddress(open, ref)}
-                          title="Compare with the one that is open"
-                          aria-label="Compare with ${shortId(checkoutId)}"
-                          >⇄</a
-                        >`
-                      : nothing
+                    open === undefined
+                      ? nothing
+                      : open.id === checkoutId
+                        ? html`<span class="beside"></span>`
+                        : html`<a
+                            class="beside"
+                            href=${compareAddress(open, ref)}
+                            title="Compare with the one that is open"
+                            aria-label="Compare with ${shortId(checkoutId)}"
+                            >⇄</a
+                          >`
                   }
                 </li>`
               },

@@ -101,11 +101,13 @@ const variables = z.object({
   /** How long a checkout may take before it is taken back. */
   CHECKOUT_DEADLINE_MILLIS: millis.default(120_000),
   DEADLINE_CHECK_INTERVAL_MILLIS: millis.default(1_000),
-  // These two are telemetry's, which starts before any configuration is read; here a bad value is refused.
+  // These three are telemetry's, which starts before any configuration is read; here a bad value is refused.
   /** What becomes of a caller's trace context at the HTTP edge: shared/telemetry/public-edge.ts. */
   INCOMING_TRACE_CONTEXT: z.enum(['continue', 'link']).default('continue'),
   /** Which trace a hop over Kafka is in: shared/telemetry/trace-hops.ts. */
   TRACE_HOPS: z.enum(['parent', 'link']).default('parent'),
+  /** Whether log records of traces that are not sampled stay at home: shared/telemetry/log-processors.ts. */
+  TRACE_BASED_LOGS: z.enum(['off', 'on']).default('off'),
 })
 
 export type Config = z.infer<typeof variables> & TransportSecurity

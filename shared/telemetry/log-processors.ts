@@ -1,5 +1,6 @@
 /** What happens to a log record between the line and its export. */
-import { metrics } from '@opentelemetry/api'
+import type { Context } from '@opentelemetry/api'
+import { isSpanContextValid, metrics, trace, TraceFlags } from '@opentelemetry/api'
 import { getNumberFromEnv } from '@opentelemetry/core'
 import type { LogRecordExporter, LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs'
 import { BatchLogRecordProcessor } from '@opentelemetry/sdk-logs'
@@ -8,15 +9,18 @@ import { createLogExporter } from './otlp-exporters.ts'
 /**
  * @param exporter OTEL_LOGS_EXPORTER
  * @param createProcessor what hands records to the exporter
+ * @param traceBased TRACE_BASED_LOGS: with `on` records of unsampled traces are left out
  * @returns undefined for all but `otlp`, the default: the SDK makes those itself
  */
 export async function createLogProcessors(
   exporter = 'otlp',
   createProcessor: (exporter: LogRecordExporter) => LogRecordProcessor = createBatchLogProcessor,
+  traceBased = 'off',
 ): Promise<LogRecordProcessor[] | undefined> {
   if (exporter.trim() !== 'otlp') return undefined
   const logExporter = await createLogExporter()
-  return [new OnceUsed(() => createProcessor(logExporter))]
+  const processor = new OnceUsed(() => createProcessor(logExporter))
+  return [traceBased === 'on' ? new OfSampledTraces(processor) : processor]
 }
 
 /**
@@ -50,5 +54,32 @@ class OnceUsed implements LogRecordProcessor {
   }
   async shutdown(): Promise<void> {
     await this.#made?.shutdown()
+  }
+}
+
+/**
+ * Leaves out what is logged within a trace that is not sampled; what is logged outside of any trace stays. It is what
+ * a LoggerConfig calls `trace_based`, which NodeSDK has no option for:
+ * https://opentelemetry.io/docs/specs/otel/logs/sdk/#loggerconfig
+ */
+export class OfSampledTraces implements LogRecordProcessor {
+  readonly #next: LogRecordProcessor
+
+  constructor(next: LogRecordProcessor) {
+    this.#next = next
+  }
+  /** Asked before a record is made. */
+  enabled({ context }: { readonly context: Context }): boolean {
+    const span = trace.getSpanContext(context)
+    return !span || !isSpanContextValid(span) || (span.traceFlags & TraceFlags.SAMPLED) !== 0
+  }
+  onEmit(record: ReadWriteLogRecord, context?: Context): void {
+    this.#next.onEmit(record, context)
+  }
+  forceFlush(): Promise<void> {
+    return this.#next.forceFlush()
+  }
+  shutdown(): Promise<void> {
+    return this.#next.shutdown()
   }
 }

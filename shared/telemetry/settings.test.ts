@@ -59,6 +59,24 @@ describe('the settings of telemetry', () => {
     })
   }
 
+  it('of a sampler are of its own kind: a rate is no ratio', () => {
+    const sampler = { OTEL_TRACES_SAMPLER: 'parentbased_rate_limiting' }
+    for (const OTEL_TRACES_SAMPLER_ARG of ['0.2', '1', '250']) {
+      const good = { ...sampler, OTEL_TRACES_SAMPLER_ARG }
+      deepEqual(settled(good), { left: good, warnings: [] })
+    }
+    for (const OTEL_TRACES_SAMPLER_ARG of ['0', '-1', 'all', 'Infinity']) {
+      const { left, warnings } = settled({ ...sampler, OTEL_TRACES_SAMPLER_ARG })
+      deepEqual(left, sampler)
+      match(warnings[0] ?? '', /OTEL_TRACES_SAMPLER_ARG: ".*" is not a number above 0$/)
+    }
+    const probability = {
+      OTEL_TRACES_SAMPLER: 'parentbased_consistent_probability',
+      OTEL_TRACES_SAMPLER_ARG: '2',
+    }
+    match(settled(probability).warnings[0] ?? '', /"2" is not a number from 0 to 1$/)
+  })
+
   it('are complained of in one line, all together', () => {
     const { warnings } = settled({ OTEL_TRACES_SAMPLER_ARG: 'half', OTEL_LOGS_EXPORTER: 'syslog\n' })
     deepEqual(warnings, [

@@ -30,6 +30,11 @@ const ratio: Rule = {
   accepts: (value) => Number(value) >= 0 && Number(value) <= 1,
 }
 
+const rate: Rule = {
+  wanted: 'a number above 0',
+  accepts: (value) => Number(value) > 0 && Number.isFinite(Number(value)),
+}
+
 const oneOf = (...names: readonly string[]): Rule => ({
   wanted: `one of ${names.join(', ')}`,
   accepts: (value) => names.includes(value),
@@ -84,6 +89,8 @@ const rules: Readonly<Record<string, Rule>> = {
   OTEL_LOGS_EXPORTER: listOf('otlp', 'console', 'none'),
   OTEL_TRACES_SAMPLER: oneOf(
     ...['always_on', 'always_off', 'traceidratio'].flatMap((name) => [name, `parentbased_${name}`]),
+    'parentbased_consistent_probability',
+    'parentbased_rate_limiting',
   ),
   OTEL_TRACES_SAMPLER_ARG: ratio,
   ...forEach(
@@ -108,13 +115,17 @@ const rules: Readonly<Record<string, Rule>> = {
   ),
 }
 
+/** What an argument may be is for the sampler to say; of those that are here, one is no ratio. */
+const rulesFor = ({ OTEL_TRACES_SAMPLER: sampler }: NodeJS.ProcessEnv): typeof rules =>
+  sampler?.trim() === 'parentbased_rate_limiting' ? { ...rules, OTEL_TRACES_SAMPLER_ARG: rate } : rules
+
 /**
  * Takes out of an environment what is no valid setting of telemetry, so that the default holds. A bad setting
  * of telemetry keeps no service from its work.
  * @param warn told once of all of them: name, value, what is wanted
  */
 export function dropBadSettings(environment: NodeJS.ProcessEnv, warn: (message: string) => void): void {
-  const bad = Object.entries(rules).filter(([name, rule]) => {
+  const bad = Object.entries(rulesFor(environment)).filter(([name, rule]) => {
     const value = environment[name]?.trim() ?? ''
     return value !== '' && !rule.accepts(value)
   })

@@ -5,7 +5,7 @@
 import { basename, dirname } from 'node:path'
 import type { DiagLogger, TextMapPropagator } from '@opentelemetry/api'
 import { diag, DiagLogLevel } from '@opentelemetry/api'
-import { getNumberFromEnv } from '@opentelemetry/core'
+import { getNumberFromEnv, getStringFromEnv } from '@opentelemetry/core'
 import type { Instrumentation } from '@opentelemetry/instrumentation'
 import type { LogRecordExporter, LogRecordProcessor } from '@opentelemetry/sdk-logs'
 import { NodeSDK } from '@opentelemetry/sdk-node'
@@ -14,10 +14,11 @@ import { createInstrumentations } from './instrumentations.ts'
 import { createBatchLogProcessor, createLogProcessors } from './log-processors.ts'
 import { observeProcess } from './process-metrics.ts'
 import { createPropagator } from './propagation.ts'
+import { createSampler } from './samplers.ts'
 import { dropBadSettings } from './settings.ts'
 import { createBatchProcessor, createSpanProcessors } from './span-processors.ts'
 import { createTelemetryLog } from './telemetry-log.ts'
-import { createHopSampler, OwnTracePerHop } from './trace-hops.ts'
+import { OwnTracePerHop } from './trace-hops.ts'
 
 /** What infra/lab varies to measure what each costs; the services run with none of them. */
 export interface TelemetryOptions {
@@ -67,12 +68,12 @@ async function createSdk(
     instrumentations = createInstrumentations(),
     createSpanProcessor = createBatchProcessor,
     createLogRecordProcessor = createBatchLogProcessor,
-    sampler = createSampler(),
+    sampler = samplerOfEnvironment(),
   } = options
-  const { OTEL_TRACES_EXPORTER, OTEL_LOGS_EXPORTER } = process.env
+  const { OTEL_TRACES_EXPORTER, OTEL_LOGS_EXPORTER, TRACE_BASED_LOGS } = process.env
   const [spanProcessors, logRecordProcessors] = await Promise.all([
     createSpanProcessors(OTEL_TRACES_EXPORTER, createSpanProcessor),
-    createLogProcessors(OTEL_LOGS_EXPORTER, createLogRecordProcessor),
+    createLogProcessors(OTEL_LOGS_EXPORTER, createLogRecordProcessor, TRACE_BASED_LOGS),
   ])
   return new NodeSDK({
     serviceName,
@@ -84,7 +85,7 @@ async function createSdk(
   })
 }
 
-// A value of TRACE_HOPS that is none of its own ends the process when it reads its configuration, shared/process/config.ts.
+// A value that is none of its own ends the process when it reads its configuration, shared/process/config.ts.
 const hopsAreLinks = (): boolean => process.env.TRACE_HOPS === 'link'
 
 function createTextMapPropagator(warn: (message: string) => void): TextMapPropagator {
@@ -92,11 +93,12 @@ function createTextMapPropagator(warn: (message: string) => void): TextMapPropag
   return hopsAreLinks() ? new OwnTracePerHop(propagator) : propagator
 }
 
-/** Undefined for those that the SDK makes itself. */
-const createSampler = (): Sampler | undefined =>
-  hopsAreLinks()
-    ? createHopSampler(process.env.OTEL_TRACES_SAMPLER, getNumberFromEnv('OTEL_TRACES_SAMPLER_ARG'))
-    : undefined
+const samplerOfEnvironment = (): Sampler | undefined =>
+  createSampler(
+    getStringFromEnv('OTEL_TRACES_SAMPLER'),
+    getNumberFromEnv('OTEL_TRACES_SAMPLER_ARG'),
+    hopsAreLinks(),
+  )
 
 function withoutTelemetry(log: DiagLogger, error: unknown): Telemetry {
   log.error('telemetry has not started, and the service goes on without', error)

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
-import type { Context } from '@opentelemetry/api'
+import type { Context, SpanContext } from '@opentelemetry/api'
 import {
   defaultTextMapGetter,
   defaultTextMapSetter,
@@ -11,7 +11,8 @@ import {
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
 import { onConsume } from './instrumentation-hooks.ts'
 import { createPropagator } from './propagation.ts'
-import { createHopSampler, OwnTracePerHop, producerOf } from './trace-hops.ts'
+import { createSampler } from './samplers.ts'
+import { OwnTracePerHop, producerOf } from './trace-hops.ts'
 
 const traceId = '0af7651916cd43dd8448eb211c80319c'
 const spanId = 'b7ad6b7169203331'
@@ -124,19 +125,28 @@ describe('the consumer span', () => {
 })
 
 describe('sampling, where hops are links', () => {
-  const isSampled = (context: Context, sampler?: string, ratio?: number): boolean => {
+  const started = (context: Context, sampler?: string, argument?: number): SpanContext => {
     const provider = new TracerProvider({
-      sampler: createHopSampler(sampler, ratio) ?? { shouldSample: never },
+      sampler: createSampler(sampler, argument, true) ?? { shouldSample: never },
     })
-    return (provider.getTracer('tests').startSpan('a span', {}, context).spanContext().traceFlags & 1) === 1
+    return provider.getTracer('tests').startSpan('a span', {}, context).spanContext()
   }
+  const isSampled = (...asked: Parameters<typeof started>): boolean =>
+    (started(...asked).traceFlags & 1) === 1
   const never = (): never => {
     throw new Error('the SDK’s own sampler was meant')
   }
-  const message = (traceparent: string): Context => extract('link', onKafka({ traceparent }))
+  const message = (traceparent: string, others: Headers = {}): Context =>
+    extract('link', onKafka({ traceparent, ...others }))
 
   it('is decided once, at the start of a checkout: a hop follows the producer that it links to', () => {
-    for (const sampler of ['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio']) {
+    for (const sampler of [
+      'parentbased_always_on',
+      'parentbased_always_off',
+      'parentbased_traceidratio',
+      'parentbased_consistent_probability',
+      'parentbased_rate_limiting',
+    ]) {
       equal(isSampled(message(sampled), sampler, 0), true, sampler)
       equal(isSampled(message(unsampled), sampler, 1), false, sampler)
     }
@@ -154,9 +164,19 @@ describe('sampling, where hops are links', () => {
     equal(isSampled(inside), false)
   })
 
+  it('says by which randomness it was decided, for a trace with an id of its own', () => {
+    const stateOf = (tracestate: string): string | undefined =>
+      started(message(sampled, { tracestate })).traceState?.serialize()
+    equal(stateOf('ot=th:c'), 'ot=th:c;rv:48eb211c80319c')
+    equal(stateOf('ot=th:c;rv:d0000000000000,vendor=1'), 'ot=th:c;rv:d0000000000000')
+    equal(stateOf('ot=other:1'), undefined)
+    equal(stateOf('vendor=1'), undefined)
+    equal(started(message(unsampled, { tracestate: 'ot=th:c' })).traceState, undefined)
+  })
+
   it('is left to the SDK with a sampler that follows nobody', () => {
     for (const sampler of ['always_on', 'always_off', 'traceidratio', 'unheard of']) {
-      equal(createHopSampler(sampler), undefined, sampler)
+      equal(createSampler(sampler, 1, true), undefined, sampler)
     }
   })
 })

@@ -11,14 +11,9 @@ import type {
 } from '@opentelemetry/api'
 import { createContextKey, trace, TraceFlags } from '@opentelemetry/api'
 import type { Sampler, SamplingResult } from '@opentelemetry/sdk-trace'
-import {
-  AlwaysOffSampler,
-  AlwaysOnSampler,
-  ParentBasedSampler,
-  SamplingDecision,
-  TraceIdRatioBasedSampler,
-} from '@opentelemetry/sdk-trace'
+import { SamplingDecision } from '@opentelemetry/sdk-trace'
 import { isKafkaCarrier } from './carriers.ts'
+import { probabilityOf } from './consistent-probability-sampler.ts'
 
 const linkedProducer = createContextKey('the producer span that is linked to and is no parent')
 
@@ -56,25 +51,8 @@ export class OwnTracePerHop implements TextMapPropagator {
   }
 }
 
-const rootSamplers: Readonly<Record<string, (ratio: number) => Sampler>> = {
-  parentbased_always_on: () => new AlwaysOnSampler(),
-  parentbased_always_off: () => new AlwaysOffSampler(),
-  parentbased_traceidratio: (ratio) => new TraceIdRatioBasedSampler(ratio),
-}
-
-/**
- * The samplers that follow a parent, following a linked producer too: one decision a checkout, made at
- * its first span, although every hop is a trace.
- * @param name OTEL_TRACES_SAMPLER
- * @param ratio OTEL_TRACES_SAMPLER_ARG
- * @returns undefined for a sampler that follows nobody: the SDK's own does
- */
-export function createHopSampler(name = 'parentbased_always_on', ratio = 1): Sampler | undefined {
-  const root = rootSamplers[name]?.(ratio)
-  return root && new ParentBasedSampler({ root: new LikeItsProducer(root) })
-}
-
-class LikeItsProducer implements Sampler {
+/** The decision on the producer where there is one, with what that says of its probability; otherwise another's. */
+export class LikeItsProducer implements Sampler {
   readonly #otherwise: Sampler
 
   constructor(otherwise: Sampler) {
@@ -84,8 +62,9 @@ class LikeItsProducer implements Sampler {
   shouldSample(...asked: Parameters<Sampler['shouldSample']>): SamplingResult {
     const producer = linkedProducerOf(asked[0])
     if (!producer) return this.#otherwise.shouldSample(...asked)
-    const isSampled = (producer.traceFlags & TraceFlags.SAMPLED) !== 0
-    return { decision: isSampled ? SamplingDecision.RECORD_AND_SAMPLED : SamplingDecision.NOT_RECORD }
+    if ((producer.traceFlags & TraceFlags.SAMPLED) === 0) return { decision: SamplingDecision.NOT_RECORD }
+    const traceState = probabilityOf(producer)
+    return { decision: SamplingDecision.RECORD_AND_SAMPLED, ...(traceState && { traceState }) }
   }
 
   toString(): string {

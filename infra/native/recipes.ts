@@ -107,6 +107,14 @@ export const certificates: Recipe = goProgram({
   sums: false,
 })
 
+/** The Collector with the load-balancing exporter; built when the test of infra/kubernetes/collector-agent.yaml asks for it. */
+export const collectorAgent: Recipe = goProgram({
+  name: 'collector-agent',
+  module: 'collector-agent',
+  target: '.',
+  sources: ['main.go'],
+})
+
 /** Renders and checks the charts in helm/; built when a test first asks for it. */
 export const helm: Recipe = goProgram({
   name: 'helm',
@@ -142,6 +150,11 @@ const resourceDefinitionFiles = {
   'github.com/kedacore/keda/v2': {
     folder: 'config/crd/bases',
     files: ['keda.sh_scaledobjects.yaml', 'keda.sh_triggerauthentications.yaml'],
+  },
+  // The last release that is a Go module. The operator's releases since have added to the definition.
+  'github.com/mongodb/mongodb-kubernetes-operator': {
+    folder: 'config/crd/bases',
+    files: ['mongodbcommunity.mongodb.com_mongodbcommunity.yaml'],
   },
   'github.com/prometheus-operator/prometheus-operator': {
     folder: 'example/prometheus-operator-crd',

@@ -1,8 +1,8 @@
 /** What this repository itself names, of all that it is made of; the rest comes with these. */
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { recipes } from '../native/recipes.ts'
-import { readGoModule } from './go-module.ts'
+import { goModuleFolders, readGoModule } from './go-module.ts'
 
 export interface Dependency {
   /** As in a package URL without the version: `npm/koa`, `golang/github.com/...`, `maven/<group>/<artifact>`. */
@@ -29,8 +29,7 @@ async function npm(): Promise<Dependency[]> {
 }
 
 async function go(): Promise<Dependency[]> {
-  const folder = join(native, 'go')
-  const modules = await Promise.all((await readdir(folder)).map((name) => readGoModule(join(folder, name))))
+  const modules = await Promise.all((await goModuleFolders()).map(readGoModule))
   return modules
     .flatMap((module) => module.modules)
     .filter(({ direct }) => direct)

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export interface GoModule {
@@ -7,6 +7,15 @@ export interface GoModule {
   readonly modules: readonly { readonly path: string; readonly version: string; readonly direct: boolean }[]
   /** `<path> <version>` to the module's h1, in base64. */
   readonly sums: ReadonlyMap<string, string>
+}
+
+const infra = join(import.meta.dirname, '..')
+
+/** Where the modules lie that this repository compiles: those of the servers, and that of the checks of its files. */
+export async function goModuleFolders(): Promise<string[]> {
+  const servers = join(infra, 'native', 'go')
+  const names = await readdir(servers)
+  return [...names.map((name) => join(servers, name)), join(infra, 'docker', 'checks')]
 }
 
 /** Reads a folder's go.mod and go.sum: https://go.dev/ref/mod#go-mod-file-grammar */

@@ -1,21 +1,19 @@
 /**
  * What Sagascope is made of, as one CycloneDX document (https://cyclonedx.org/docs/1.5/json/): npm's packages, the Go
- * modules of the servers that are compiled, and Maven's files. It is made of the committed lock files alone, so it
+ * modules of the servers and checks that are compiled, and Maven's files. It is made of the committed lock files alone, so it
  * needs no network and says the same everywhere.
  *
  *   node infra/security/sbom.ts > sbom.json
  */
 import { execFile } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { readChecksums } from '../native/checksums.ts'
 import { checksumsOf } from '../native/recipes.ts'
-import { readGoModule } from './go-module.ts'
+import { goModuleFolders, readGoModule } from './go-module.ts'
 
 const run = promisify(execFile)
 const repository = join(import.meta.dirname, '..', '..')
-const goFolder = join(repository, 'infra', 'native', 'go')
 
 export interface Component {
   readonly 'bom-ref': string
@@ -38,7 +36,7 @@ export interface Sbom {
 export async function createSbom(): Promise<Sbom> {
   const npm = await npmSbom()
   const parts = await Promise.all([
-    ...(await readdir(goFolder)).map((name) => goPart(name)),
+    ...(await goModuleFolders()).map(goPart),
     mavenPart('kafka'),
     mavenPart('elasticsearch'),
   ])
@@ -84,10 +82,10 @@ const programOf = (name: string): Component => ({
   purl: `pkg:generic/sagascope/${name}@1`,
 })
 
-async function goPart(name: string): Promise<Part> {
-  const { modules, sums } = await readGoModule(join(goFolder, name))
+async function goPart(folder: string): Promise<Part> {
+  const { modules, sums } = await readGoModule(folder)
   return {
-    program: programOf(name),
+    program: programOf(basename(folder)),
     contents: modules.map(({ path, version }) => {
       const purl = `pkg:golang/${path}@${version}`
       // h1 is a SHA-256 of the SHA-256s of a module's files: https://go.dev/ref/mod#go-sum-files

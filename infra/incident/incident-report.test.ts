@@ -1,7 +1,7 @@
 import { deepEqual, equal, match, ok, throws } from 'node:assert/strict'
 import { describeEntry, describePlan, describeResult, withOutput } from './incident-report.ts'
 import type { IncidentResult, Link, LinkName } from './incident-result.ts'
-import { brokenLink, isWhole, linkNames, recovery } from './incident-result.ts'
+import { brokenLink, hasSettled, isWhole, linkNames, recovery } from './incident-result.ts'
 import { scenarios } from './scenarios.ts'
 
 const links = (broken?: LinkName): Link[] =>
@@ -89,6 +89,36 @@ describe('the latency', () => {
   it('is back within a second at the 99th percentile, where before it was a moment', () => {
     ok(recovery({ p50: 40, p99: 80 }, { p50: 40, p99: 999 }).isBack)
     equal(recovery({ p50: 40, p99: 80 }, { p50: 40, p99: 1_001 }).isBack, false)
+  })
+})
+
+describe('a recovery', () => {
+  const toEnd = (p50: number, count = 5) => ({
+    count,
+    min: p50,
+    p50,
+    p90: p50,
+    p99: p50,
+    p999: p50,
+    max: p50,
+  })
+  const before = { toEnd: toEnd(80) }
+  const now = (p50: number, open: number, count?: number) => ({
+    open,
+    lately: { toAccepted: toEnd(1), toEnd: toEnd(p50, count) },
+  })
+  const settled = (leftOpen: number, seen: ReturnType<typeof now>) =>
+    hasSettled({ before, leftOpen, now: seen, ratePerSecond: 5 })
+
+  it('is over when what ends takes as long as before, and nothing older is open', () => {
+    equal(settled(0, now(150, 3)), true)
+    equal(settled(0, now(200, 3)), false)
+    equal(settled(1, now(80, 3)), false)
+  })
+
+  it('is not over when nothing ends, or more waits than before, however fast the others are', () => {
+    equal(settled(0, now(0, 0, 0)), false)
+    equal(settled(0, now(80, 6)), false)
   })
 })
 

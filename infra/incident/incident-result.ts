@@ -1,5 +1,6 @@
 /** What an incident came to: one shape for the report, for `--json` and for the docs. Times are milliseconds. */
 import type { Latency, LoadResult } from '../../producers/load/load-result.ts'
+import type { LoadProgress } from '../../producers/load/run-load.ts'
 
 /** The chain, in its order. Each must be found for the next to mean anything. */
 export const linkNames = {
@@ -83,4 +84,23 @@ export const isWhole = (result: Pick<IncidentResult, 'links'>): boolean =>
 export function recovery(before: Pick<Latency, 'p50' | 'p99'>, after: Pick<Latency, 'p50' | 'p99'>) {
   const bound = { p50: 2 * before.p50 + 20, p99: Math.max(2 * before.p99, 1_000) }
   return { bound, isBack: after.p50 <= bound.p50 && after.p99 <= bound.p99 }
+}
+
+interface Settling {
+  readonly before: Pick<LoadProgress, 'toEnd'>
+  /** Of those that arrived during the incident. */
+  readonly leftOpen: number
+  readonly now: Pick<LoadProgress, 'open' | 'lately'>
+  readonly ratePerSecond: number
+}
+
+/**
+ * Nothing of the incident is left, and what has ended in the last second took as long as before. Nor do more wait than
+ * that would explain (Little's law): what does not end at all shows in no latency.
+ */
+export function hasSettled({ before, leftOpen, now, ratePerSecond }: Settling): boolean {
+  const { count, p50 } = now.lately.toEnd
+  const { bound } = recovery(before.toEnd, now.lately.toEnd)
+  const openAsBefore = Math.max(1, (ratePerSecond * bound.p99) / 1_000)
+  return leftOpen === 0 && count > 0 && p50 <= bound.p50 && now.open <= openAsBefore
 }

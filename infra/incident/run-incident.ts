@@ -36,7 +36,7 @@ import type {
   PhaseName,
   TimelineEntry,
 } from './incident-result.ts'
-import { linkNames, phaseNames, recovery } from './incident-result.ts'
+import { hasSettled, linkNames, phaseNames, recovery } from './incident-result.ts'
 import { PhasedLoad } from './phased-load.ts'
 import type { Findings, Running, Scenario } from './scenario.ts'
 import { hasEnded, lengthMillisOf, slowMillis } from './scenario.ts'
@@ -551,15 +551,12 @@ class Drive {
     return resolvedAtMillis !== undefined
   }
 
-  /** Nothing of the incident is left, and what arrives now is no slower, nor waits in greater number, than before it. */
   #noteLatency(fixAtMillis: number): boolean {
     const [before, during, now] = ['before', 'during', 'recovering'].map((name) => this.#load.seen(name))
-    if (!before || !now || now.lately.toEnd.count === 0) return false
-    const { bound } = recovery(before.toEnd, now.lately.toEnd)
     const isBack =
-      (during?.open ?? 0) === 0 &&
-      now.open <= Math.max(1, (this.#options.ratePerSecond * bound.p99) / 1_000) &&
-      now.lately.toEnd.p50 <= bound.p50
+      before !== undefined &&
+      now !== undefined &&
+      hasSettled({ before, leftOpen: during?.open ?? 0, now, ratePerSecond: this.#options.ratePerSecond })
     if (!isBack) delete this.#figures.fixToBackMillis
     else this.#figures.fixToBackMillis ??= Date.now() - fixAtMillis
     return isBack

@@ -6,7 +6,10 @@ import { ServiceProcess } from './service-process.ts'
 export interface SupervisorOptions {
   /** Before a start that follows an end; doubled each time that one follows another at once. */
   readonly restartDelayMillis?: number
-  /** A service that is not ready for so long is ended. */
+  /**
+   * A service that answers no liveness probe for so long is ended. One that answers and is not ready is left alone: it
+   * waits for a server, or is to find out by itself that it hangs.
+   */
   readonly livenessMillis?: number
   /** A service ended although nobody had killed it, or had to be ended because it hung. */
   readonly onEnd: (name: ServiceName, how: string) => void
@@ -85,13 +88,14 @@ export class Supervisor {
 
   async #watch(process: ServiceProcess): Promise<void> {
     const { livenessMillis = 60_000, onEnd } = this.#options
-    let readyAt = performance.now()
+    let aliveAt = performance.now()
     while (!this.#isStopping()) {
       await this.#pause(1_000)
-      if (this.#frozen.has(process.name) || (await this.#isReady(process.name))) readyAt = performance.now()
-      if (performance.now() - readyAt < livenessMillis) continue
-      onEnd(process.name, `not ready for ${livenessMillis / 1_000} s`)
-      readyAt = performance.now()
+      if (this.#frozen.has(process.name) || (await this.#services.isAlive(process.name)))
+        aliveAt = performance.now()
+      if (performance.now() - aliveAt < livenessMillis) continue
+      onEnd(process.name, `no answer for ${livenessMillis / 1_000} s`)
+      aliveAt = performance.now()
       await this.kill(process.name)
     }
   }

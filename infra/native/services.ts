@@ -16,6 +16,8 @@ export interface Services {
   readonly gatewayUrl: string
   readonly names: readonly ServiceName[]
   server(name: ServiceName): Server
+  /** What an orchestrator asks before it ends a process: whether that answers at all, ready or not. */
+  isAlive(name: ServiceName): Promise<boolean>
   /** Starts one service and waits until it says that it is ready. */
   up(name: ServiceName): Promise<void>
   /** Resolves, never rejects, with the first service that ended by itself. */
@@ -84,23 +86,17 @@ export async function prepareServices(
     logFile: join(stack.runDirectory, `${name}.log`),
   })
 
-  const define = (name: ServiceName) => {
+  const probe = async (name: ServiceName, path: '/healthz' | '/readyz'): Promise<boolean> => {
     const port = name === 'gateway' ? stack.ports.gateway : healthPorts[name]
-    return createServer(
-      {
-        name,
-        command: () => commandOf(name),
-        isHealthy: async () => {
-          const response = await fetch(`http://127.0.0.1:${port}/readyz`, {
-            signal: AbortSignal.timeout(2_000),
-          })
-          await response.body?.cancel()
-          return response.ok
-        },
-      },
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(2_000) })
+    await response.body?.cancel()
+    return response.ok
+  }
+  const define = (name: ServiceName) =>
+    createServer(
+      { name, command: () => commandOf(name), isHealthy: () => probe(name, '/readyz') },
       failure.resolve,
     )
-  }
   const servers = new Map(serviceNames.map((name) => [name, define(name)]))
   const server = (name: ServiceName): Server => {
     const found = servers.get(name)
@@ -112,6 +108,7 @@ export async function prepareServices(
     gatewayUrl: `http://127.0.0.1:${stack.ports.gateway}`,
     names: serviceNames,
     server,
+    isAlive: (name) => probe(name, '/healthz').catch(() => false),
     up: (name) => server(name).up(),
     failed: failure.promise,
     command: commandOf,

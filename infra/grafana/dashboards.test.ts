@@ -19,7 +19,7 @@ const gridPos = z.object({
 })
 const row = z.object({ type: z.literal('row'), id: z.int(), title: z.string().endsWith('?'), gridPos })
 const panel = z.object({
-  type: z.enum(['timeseries', 'stat', 'table', 'logs']),
+  type: z.enum(['timeseries', 'state-timeline', 'stat', 'table', 'logs']),
   id: z.int().positive(),
   title: z.string().min(1),
   description: z.string().min(1),

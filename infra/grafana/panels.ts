@@ -9,6 +9,7 @@ import * as elasticsearch from '@grafana/grafana-foundation-sdk/elasticsearch'
 import * as logs from '@grafana/grafana-foundation-sdk/logs'
 import * as prometheus from '@grafana/grafana-foundation-sdk/prometheus'
 import * as stat from '@grafana/grafana-foundation-sdk/stat'
+import * as stateTimeline from '@grafana/grafana-foundation-sdk/statetimeline'
 import * as table from '@grafana/grafana-foundation-sdk/table'
 import * as timeseries from '@grafana/grafana-foundation-sdk/timeseries'
 
@@ -116,6 +117,32 @@ export function number(
   return panel
 }
 
+/** A row for each line of the query, filled while there is one and it is 1. */
+export function timeline(about: {
+  readonly title: string
+  readonly what: string
+  readonly query: Query
+  /** What is shown where there are no lines. */
+  readonly ifNone: string
+}): Panel {
+  return new stateTimeline.PanelBuilder()
+    .title(about.title)
+    .description(about.what)
+    .unit('short')
+    .span(columns)
+    .height(graphHeight)
+    .datasource(dataSources.prometheus)
+    .targets([overTime(about.query, 0)])
+    .mappings([
+      { type: sdk.MappingType.ValueToText, options: { '1': { text: 'runs', color: 'blue', index: 0 } } },
+    ])
+    .noValue(about.ifNone)
+    .mergeValues(true)
+    .showValue(common.VisibilityMode.Never)
+    .rowHeight(0.8)
+    .legend(new common.VizLegendOptionsBuilder().showLegend(false))
+}
+
 /** A row for each combination of labels, a column for each query, as things are now; units by column. */
 export function rows(about: {
   readonly title: string
@@ -216,11 +243,22 @@ export const choice = (name: string, label: string, query: string): Builder<sdk.
     .includeAll(true)
     .current({ text: 'All', value: '$__all', selected: true })
 
+/** Times that are marked in all of a dashboard's graphs: while the query has a value above 0. */
+export interface Marks {
+  readonly name: string
+  readonly expr: string
+  readonly title: string
+  readonly text: string
+  readonly colour: string
+}
+
 export interface DashboardDefinition {
   readonly uid: string
   readonly title: string
   readonly description: string
   readonly variables?: readonly Builder<sdk.VariableModel>[]
+  /** Besides the alerts, which all of them mark. */
+  readonly marks?: readonly Marks[]
   /** A row for each question, with the panels that answer it. */
   readonly questions: Readonly<Record<string, readonly Panel[]>>
 }
@@ -229,6 +267,24 @@ export interface DashboardDefinition {
    one that every Grafana in use reads from a file. */
 /* eslint-disable @typescript-eslint/no-deprecated */
 export type Dashboard = sdk.Dashboard
+
+const alerts: Marks = {
+  name: 'Alerts',
+  expr: 'ALERTS{alertstate="firing"}',
+  title: '{{alertname}}',
+  text: '{{severity}}',
+  colour: 'red',
+}
+
+const annotation = ({ name, expr, title, text, colour }: Marks) =>
+  new sdk.AnnotationQueryBuilder()
+    .name(name)
+    .datasource(dataSources.prometheus)
+    .enable(true)
+    .iconColor(colour)
+    .expr(expr)
+    .titleFormat(title)
+    .textFormat(text)
 
 export function dashboard(definition: DashboardDefinition): Dashboard {
   const builder = new sdk.DashboardBuilder(definition.title)
@@ -245,16 +301,7 @@ export function dashboard(definition: DashboardDefinition): Dashboard {
         .tags(['sagascope'])
         .keepTime(true),
     )
-    .annotation(
-      new sdk.AnnotationQueryBuilder()
-        .name('Alerts')
-        .datasource(dataSources.prometheus)
-        .enable(true)
-        .iconColor('red')
-        .expr('ALERTS{alertstate="firing"}')
-        .titleFormat('{{alertname}}')
-        .textFormat('{{severity}}'),
-    )
+  for (const marks of [alerts, ...(definition.marks ?? [])]) builder.annotation(annotation(marks))
   for (const variable of definition.variables ?? []) builder.withVariable(variable)
   for (const [question, panels] of Object.entries(definition.questions)) {
     builder.withRow(new sdk.RowBuilder(question))

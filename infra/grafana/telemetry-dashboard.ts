@@ -1,5 +1,6 @@
 import * as units from '@grafana/grafana-foundation-sdk/units'
-import { dashboard, graph, number } from './panels.ts'
+import { labGauges } from '../lab/announce.ts'
+import { dashboard, graph, number, rows, timeline } from './panels.ts'
 
 /** A second, by signal: `otelcol_<what>_spans` and its siblings. */
 const bySignal = (what: string) =>
@@ -12,12 +13,24 @@ const bySignal = (what: string) =>
     legend: `${signal}`,
   }))
 
+/** What the lab has measured of each arm last, as far back as the picture goes. */
+const ofArm = (gauge: string, labels = '') => `max by (arm) (last_over_time(${gauge}${labels}[$__range]))`
+
 const checkouts = '(saga:checkouts_requested:rate5m > 0)'
 
 export const telemetryDashboard = dashboard({
   uid: 'sagascope-telemetry',
   title: 'What telemetry costs',
   description: 'What the services and the Collector spend, what they carry, and whether anything is lost.',
+  marks: [
+    {
+      name: 'Arms of the lab',
+      expr: `max by (arm, phase) (${labGauges.arm} == 1)`,
+      title: '{{arm}}',
+      text: '{{phase}}',
+      colour: 'blue',
+    },
+  ],
   questions: {
     'What does one checkout leave behind?': [
       number({
@@ -186,6 +199,54 @@ export const telemetryDashboard = dashboard({
             legend: '{{outcome}}',
           },
         ],
+      }),
+    ],
+    'Which arm of the lab ran when, and what did it cost?': [
+      timeline({
+        title: 'Arms',
+        what: 'When the lab (npm run lab) measured which arm. The same times are marked in every graph above.',
+        query: { expr: `max by (arm) (${labGauges.arm} == 1)`, legend: '{{arm}}' },
+        ifNone: 'no lab',
+      }),
+      graph({
+        title: 'Checkouts a second, by arm',
+        what: 'Of each visit, at saturation. Single visits differ by what else the machine does: the lab’s report compares pairs.',
+        unit: units.Short,
+        queries: [{ expr: `max by (arm) (${labGauges.throughput})`, legend: '{{arm}}' }],
+      }),
+      graph({
+        title: 'Processor time of the services a checkout, by arm',
+        what: 'Of each visit, at saturation.',
+        unit: units.Seconds,
+        queries: [
+          {
+            expr: `max by (arm) (${labGauges.cpuPerCheckout}{part="services"})`,
+            legend: '{{arm}}',
+          },
+        ],
+      }),
+      rows({
+        title: 'What the last visit of each arm measured',
+        what: 'Throughput and processor time at saturation, the time to the end at half load, memory at the end of the visit.',
+        columns: {
+          'Checkouts a second': { expr: ofArm(labGauges.throughput), unit: units.Short },
+          'Services, a checkout': {
+            expr: ofArm(labGauges.cpuPerCheckout, '{part="services"}'),
+            unit: units.Seconds,
+          },
+          'Collector, a checkout': {
+            expr: ofArm(labGauges.cpuPerCheckout, '{part="collector"}'),
+            unit: units.Seconds,
+          },
+          'To the end, p50': { expr: ofArm(labGauges.duration, '{quantile="0.5"}'), unit: units.Seconds },
+          'To the end, p99': { expr: ofArm(labGauges.duration, '{quantile="0.99"}'), unit: units.Seconds },
+          'Telemetry, a checkout': { expr: ofArm(labGauges.wirePerCheckout), unit: units.BytesIEC },
+          'Memory of the services': {
+            expr: ofArm(labGauges.memory, '{part="services"}'),
+            unit: units.BytesIEC,
+          },
+        },
+        labels: { arm: 'Arm' },
       }),
     ],
   },

@@ -5,6 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { dashboardFolder, dashboards } from '../grafana/dashboards.ts'
+import type { Announcer } from '../lab/announce.ts'
+import { announceTo } from '../lab/announce.ts'
+import { madeUpResult } from '../lab/report/lab-result-for-tests.ts'
 import type { Stack } from '../native/open-stack.ts'
 import type { Services } from '../native/services.ts'
 import { prepareServices } from '../native/services.ts'
@@ -39,6 +42,7 @@ describe('the dashboards and alerts on a running system', function () {
   let stack: Stack
   let services: Services
   let load: Promise<void>
+  let lab: Announcer
   const ended = new AbortController()
 
   before(async () => {
@@ -47,10 +51,12 @@ describe('the dashboards and alerts on a running system', function () {
     services = await prepareServices(stack)
     await Promise.all(services.names.map((name) => services.up(name)))
     load = placeCheckouts()
+    lab = announceLab()
   })
   after(async () => {
     ended.abort()
     await load
+    await lab.close()
     await services.down()
   })
 
@@ -69,6 +75,15 @@ describe('the dashboards and alerts on a running system', function () {
       }
       await delay(1_000, undefined, { signal: ended.signal }).catch(() => undefined)
     }
+  }
+
+  /** As if the lab ran an arm: a dashboard shows it. */
+  function announceLab(): Announcer {
+    const announcer = announceTo(stack.urls.otlpHttpUrl)
+    announcer.begin('all', 'saturation')
+    for (const { arm, pairs } of madeUpResult({ pairs: 1 }).comparisons)
+      for (const pair of pairs) announcer.measured(arm, pair.arm)
+    return announcer
   }
 
   const hasData = async (promql: string): Promise<boolean> =>

@@ -7,6 +7,7 @@
  */
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { services as sagaServices } from '../../shared/contracts/events.ts'
 import { subscriptionsOf } from '../../shared/contracts/flow.ts'
 import { consumerGroupOf } from '../../consumers/service.ts'
@@ -78,9 +79,15 @@ const patientSweeps = { OUTBOX_SWEEP_GRACE_MILLIS: '60000' }
 /** Where checkout is to die it has to get before the gateway does. */
 const sweepPoints: ReadonlySet<Failpoint> = new Set(['sweep-read', 'sweep-published'])
 const placingIntervalMillis = 300
-/** How long a crash may take to come about, and how long the first try of one that needs another before it. */
+/**
+ * How long a crash may take to come about, and how long each try of one that needs another before it; both from when the
+ * service is ready, which takes a busy machine its time.
+ */
+const startMillis = 120_000
 const reachMillis = 45_000
 const feedAgainMillis = 8_000
+/** How many tries those get. */
+const feedings = 8
 const settleMillis = 120_000
 
 /** The second gateway by its place in the traffic. */
@@ -186,15 +193,15 @@ class Lap {
       if (point === 'capture-answered') for (let count = 0; count < 4; count++) void traffic.place(hasty)
     }
     for (const { point, arrival, feeder } of planOf(name, wanted, random)) {
-      const deadline = performance.now() + (feeder ? 2 * reachMillis : reachMillis)
       const waitMillis = feeder ? feedAgainMillis : reachMillis
+      let triesLeft = feeder ? feedings : 1
       while (!(await this.#crash(name, point, { arrival, waitMillis, provoke: provoking(point) }))) {
-        if (performance.now() > deadline) {
+        triesLeft -= 1
+        if (triesLeft === 0) {
           this.#fault(`${name} never came by ${point}`)
           break
         }
-        if (!feeder) continue
-        await this.#crash(name, feeder, { waitMillis: reachMillis, provoke: provoking(feeder) })
+        if (feeder) await this.#crash(name, feeder, { provoke: provoking(feeder) })
       }
     }
     this.#keepRunning(name)
@@ -273,10 +280,17 @@ class Lap {
     const startedAt = performance.now()
     const life = this.#start(name, { FAILPOINT: `${point}@${arrival}` }, sweepPoints.has(point))
     await provoke?.()
-    const timer = Promise.withResolvers<'late'>()
-    const timeout = setTimeout(() => timer.resolve('late'), waitMillis)
-    const outcome = await Promise.race([life.ended, timer.promise])
-    clearTimeout(timeout)
+    const waiting = new AbortController()
+    const late = this.#process(name)
+      .untilReady(startMillis)
+      .catch(() => undefined) // one that ends before is no longer waited for
+      .then(() => delay(waitMillis, undefined, { signal: waiting.signal }))
+      .then(
+        () => 'late' as const,
+        () => 'ended' as const,
+      )
+    const outcome = await Promise.race([life.ended, late])
+    waiting.abort()
     if (outcome === 'late') {
       this.#options.onProgress?.(`${name} has not come by ${point} for ${waitMillis / 1_000} s`)
       // It may just have.

@@ -84,7 +84,7 @@ const placingIntervalMillis = 300
  * service is ready, which takes a busy machine its time.
  */
 const startMillis = 120_000
-const reachMillis = 45_000
+const reachMillis = 90_000
 const feedAgainMillis = 8_000
 /** How many tries those get. */
 const feedings = 8

@@ -46,6 +46,11 @@ describe('the result of a rolling update', () => {
       { restarts: well.restarts.map((restart) => ({ ...restart, ended: 'force, after 25.0 s' })) },
       /orders 1 ended by force/,
     ],
+    [
+      'most clients gave up',
+      { counts: { ...well.counts, accepted: 94, unanswered: 6 } },
+      /6 of 100 clients were never told/,
+    ],
     ['there was no load', { counts: { ...well.counts, accepted: 0 } }, /nothing was shown/],
   ]
   for (const [what, changes, words] of faults) {

@@ -195,18 +195,25 @@ function timesToEnd({ commits }: Evidence): RollingUpdateResult['toEndMillis'] {
   return { p50: at(0.5), p99: at(0.99), longest: at(1) }
 }
 
+/** Of all clients: when more gave up within their patience, the load was refused and little of the update seen. */
+const mostUnanswered = 0.05
+
 /** What a client sees of a gateway that went away under its request; busy ones answer 503, or too late. */
 const brokenConnections = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
 
 /** What is wrong, in words; nothing when nothing is. */
 export function faultsOf({ findings, counts, restarts }: Omit<RollingUpdateResult, 'toEndMillis'>): string[] {
   const broken = Object.entries(counts.failedRequests).filter(([why]) => brokenConnections.has(why))
+  const { accepted, unanswered } = counts
   const unwell = restarts.filter(({ ended }) => ended !== 'exit code 0')
   return [
     ...findings.map(({ kind, about, detail }) => `${kind} ${about}: ${detail}`),
     ...broken.map(([why, count]) => `${count} requests were cut off: ${why}`),
     ...unwell.map(({ service, replica, ended }) => `${service} ${replica} ended by ${ended}`),
-    ...(counts.accepted === 0 ? ['no checkout was accepted, so nothing was shown'] : []),
+    ...(accepted === 0 ? ['no checkout was accepted, so nothing was shown'] : []),
+    ...(unanswered > (accepted + unanswered) * mostUnanswered
+      ? [`${unanswered} of ${accepted + unanswered} clients were never told anything`]
+      : []),
   ]
 }
 

@@ -5,6 +5,7 @@ import type uPlot from 'uplot'
 import type { Chart, ChartName, ChartRange } from './api.ts'
 import type { App } from './app.ts'
 import { chartNames } from './app.ts'
+import { tickLabel } from './format.ts'
 import { failure } from './parts.ts'
 
 const titles: Readonly<Record<ChartName, string>> = {
@@ -90,7 +91,12 @@ class Plot {
         scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.15 : 1] } },
         axes: [
           { ...axis, size: 22, space: 70, values: '{HH}:{mm}' },
-          { ...axis, size: 44, space: 28, values: (_plot, ticks) => ticks.map((tick) => String(tick)) },
+          {
+            ...axis,
+            size: 52,
+            space: 28,
+            values: (_plot, ticks) => ticks.map((tick) => labelOf(tick, chart.unit)),
+          },
         ],
         series: [
           {},
@@ -112,6 +118,9 @@ const lone: uPlot.Series.Points.Filter = ({ data }, series) => {
   const isThere = (index: number): boolean => values[index] !== null && values[index] !== undefined
   return [...values.keys()].filter((index) => isThere(index) && !isThere(index - 1) && !isThere(index + 1))
 }
+
+const labelOf = (tick: number, unit: Chart['unit']): string =>
+  unit === 'ms' ? tickLabel(tick * 1_000) : String(tick)
 
 const dataOf = ({ times, series }: Chart): uPlot.AlignedData =>
   [[...times], ...series.map(({ values }) => [...values])] as uPlot.AlignedData
@@ -165,10 +174,10 @@ function figure(app: App, name: ChartName): TemplateResult {
           : nothing
       }
     </figcaption>
+    ${failure(error ?? loadingError, value !== undefined && error !== undefined)}
     <div class="drawing" aria-hidden="true">${plot.element}</div>
     ${isEmpty ? html`<p class="quiet over">Nothing in this time</p>` : nothing}
     ${!value && isLoading ? html`<p class="quiet over">Loading …</p>` : nothing}
-    ${failure(error ?? loadingError, value !== undefined && error !== undefined)}
   </figure>`
 }
 
@@ -176,5 +185,6 @@ function figure(app: App, name: ChartName): TemplateResult {
 function latest(values: readonly (number | null)[], unit: Chart['unit']): string {
   const number = values.findLast((one) => one !== null) ?? undefined
   if (number === undefined) return '–'
-  return unit === 'ms' ? `${number.toFixed(0)} ms` : number.toFixed(number < 10 ? 1 : 0)
+  if (unit === 'ms') return number < 10_000 ? `${number.toFixed(0)} ms` : `${(number / 1_000).toFixed(1)} s`
+  return number.toFixed(number < 10 ? 1 : 0)
 }

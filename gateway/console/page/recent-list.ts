@@ -7,6 +7,8 @@ import { shortId, timeOfDay } from './format.ts'
 import { failure, statusPill } from './parts.ts'
 import { addressOf, compareAddress } from './route.ts'
 
+const none = 'None yet. Those that any gateway accepts appear here, as the log has them in Elasticsearch.'
+
 export function recentList(app: App): TemplateResult {
   const { recent, route, recentCheckouts: checkouts } = app
   const open = route.view === 'subject' ? route.subject : route.view === 'compare' ? route.a : undefined
@@ -16,11 +18,7 @@ export function recentList(app: App): TemplateResult {
     ${
       checkouts.length === 0
         ? html`<p class="quiet">
-            ${
-              recent.isLoading
-                ? 'Loading …'
-                : 'None yet. Those that any gateway accepts appear here, as the log has them in Elasticsearch.'
-            }
+            ${recent.isLoading ? 'Loading …' : recent.error === undefined ? none : nothing}
           </p>`
         : html`<ol>
             ${repeat(

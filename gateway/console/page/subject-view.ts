@@ -11,6 +11,7 @@ import { linksOf } from './links.ts'
 import { failure, outside, serviceChip, statusPill } from './parts.ts'
 import { addressOf, compareAddress } from './route.ts'
 import type { Subject } from './subject.ts'
+import { ends } from './subject.ts'
 import { drawWaterfall } from './waterfall.ts'
 
 export function subjectView(app: App, subject: Subject, spanId: string | undefined): TemplateResult {
@@ -164,7 +165,7 @@ const backward: ReadonlySet<Step['type']> = new Set<Step['type']>([
 ])
 
 function stepsView({ steps, deadline, status }: CheckoutView, { stream }: Subject): TemplateResult {
-  const isLive = stream !== 'closed'
+  const isLive = stream !== 'closed' && !ends.includes(status)
   return html`<section class="card steps" aria-labelledby="steps-title">
     <header>
       <h2 id="steps-title">Steps</h2>

@@ -4,7 +4,7 @@ import { hasEnded } from '../scenario.ts'
 import { query } from '../../../shared/backends/prometheus.ts'
 
 /** Small, so that minutes show what takes weeks with the default. */
-const heapMiB = 144
+const heapMiB = 192
 
 export const leakingConsumer: Scenario = {
   name: 'leaking-consumer',

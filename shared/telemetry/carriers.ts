@@ -15,35 +15,67 @@ type KafkaValue = Buffer | string | null | undefined
 /** Headers of a message that kafkajs has fetched. */
 type KafkaCarrier = Readonly<Record<string, KafkaValue | readonly KafkaValue[]>>
 
-const valuesOf = (value: KafkaValue | readonly KafkaValue[]): KafkaValue[] => [value].flat()
+// Read for every message, and of most headers nothing: what is here makes no arrays where none are.
+
+const isList = (value: KafkaCarrier[string]): value is readonly KafkaValue[] => Array.isArray(value)
 
 /** HTTP's headers, and those that a commit keeps, are strings; only Kafka's are bytes. */
-export const isKafkaCarrier = (carrier: unknown): carrier is KafkaCarrier =>
-  typeof carrier === 'object' &&
-  carrier !== null &&
-  Object.values(carrier as KafkaCarrier).some((value) => valuesOf(value).some((one) => Buffer.isBuffer(one)))
+export function isKafkaCarrier(carrier: unknown): carrier is KafkaCarrier {
+  if (typeof carrier !== 'object' || carrier === null) return false
+  for (const name in carrier) {
+    const value = (carrier as KafkaCarrier)[name]
+    if (isList(value) ? value.some((one) => Buffer.isBuffer(one)) : Buffer.isBuffer(value)) return true
+  }
+  return false
+}
 
 /**
  * Keys in any case: Kafka tells `traceparent` from `TraceParent`, but W3C asks readers to expect any case
  * (https://www.w3.org/TR/trace-context/#header-name) and B3's own libraries write `X-B3-TraceId`. Where there are
  * several, the one in lower case is the header, as the specifications have readers expect writers to write it.
  */
-const kafkaGetter: TextMapGetter<KafkaCarrier> = {
-  keys: (carrier) => Object.entries(carrier).flatMap(([key, value]) => valuesOf(value).map(() => key)),
-  get: (carrier, name) => {
-    const keys = Object.hasOwn(carrier, name)
+class KafkaGetter implements TextMapGetter<KafkaCarrier> {
+  /** Repeated ones counted each. */
+  readonly count: number
+  readonly #inOtherCase: string[] = []
+
+  constructor(carrier: KafkaCarrier) {
+    let count = 0
+    for (const name of Object.keys(carrier)) {
+      const value = carrier[name]
+      count += isList(value) ? value.length : 1
+      if (name !== name.toLowerCase()) this.#inOtherCase.push(name)
+    }
+    this.count = count
+  }
+
+  keys(carrier: KafkaCarrier): string[] {
+    return Object.keys(carrier)
+  }
+
+  get(carrier: KafkaCarrier, name: string): string | string[] | undefined {
+    const value = carrier[name]
+    if (value === undefined && this.#inOtherCase.length === 0) return undefined
+    if (Buffer.isBuffer(value)) return value.length <= headerBytesLimit ? value.toString() : undefined
+    return this.#getAny(carrier, name)
+  }
+
+  /** What is none of the usual cases: several values, or a name in another case. */
+  #getAny(carrier: KafkaCarrier, name: string): string[] | undefined {
+    const names = Object.hasOwn(carrier, name)
       ? [name]
-      : Object.keys(carrier).filter((key) => key.toLowerCase() === name)
-    const values = keys.flatMap((key) => valuesOf(carrier[key])).filter((value) => value != null)
+      : this.#inOtherCase.filter((other) => other.toLowerCase() === name)
+    const values = names.flatMap((each) => carrier[each]).filter((value) => value != null)
     const bytes = values.reduce((sum, value) => sum + value.length, 0)
     return values.length > 0 && bytes <= headerBytesLimit ? values.map(String) : undefined
-  },
+  }
 }
 
 /** The way to read a carrier's headers; undefined when there are too many of them to read any. */
 export function boundedGetter(carrier: unknown, getter: TextMapGetter): TextMapGetter | undefined {
-  const reader = isKafkaCarrier(carrier) ? (kafkaGetter as TextMapGetter) : getter
-  if (reader.keys(carrier).length > headerCountLimit) return undefined
+  const ofKafka = isKafkaCarrier(carrier) ? new KafkaGetter(carrier) : undefined
+  const reader = (ofKafka as TextMapGetter | undefined) ?? getter
+  if ((ofKafka?.count ?? getter.keys(carrier).length) > headerCountLimit) return undefined
   return {
     keys: (from) => reader.keys(from),
     get: (from, name) => {

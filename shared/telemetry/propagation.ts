@@ -24,6 +24,7 @@ const known = ['tracecontext', 'baggage', 'b3', 'b3multi', 'none']
 export const propagationHeaders: readonly string[] = new CompositePropagator({
   propagators: [...w3c, b3, b3multi],
 }).fields()
+const isPropagationHeader: ReadonlySet<string> = new Set(propagationHeaders)
 
 /**
  * @param requested OTEL_PROPAGATORS, a comma separated list; b3 and b3multi add B3 to what is written
@@ -44,7 +45,8 @@ export function createPropagator(
   if (names.has('b3multi')) written.push(b3multi)
   return new BoundedPropagator(
     new CompositePropagator({ propagators: written }),
-    new CompositePropagator({ propagators: [b3, ...w3c] }), // the last that finds something wins
+    new CompositePropagator({ propagators: w3c }),
+    b3,
   )
 }
 
@@ -55,10 +57,13 @@ export function createPropagator(
 class BoundedPropagator implements TextMapPropagator {
   readonly #writer: TextMapPropagator
   readonly #reader: TextMapPropagator
+  readonly #secondReader: TextMapPropagator
 
-  constructor(writer: TextMapPropagator, reader: TextMapPropagator) {
+  /** @param secondReader asked where the first finds no span */
+  constructor(writer: TextMapPropagator, reader: TextMapPropagator, secondReader: TextMapPropagator) {
     this.#writer = writer
     this.#reader = reader
+    this.#secondReader = secondReader
   }
 
   inject(context: Context, carrier: unknown, setter: TextMapSetter): void {
@@ -73,7 +78,10 @@ class BoundedPropagator implements TextMapPropagator {
   extract(context: Context, carrier: unknown, getter: TextMapGetter): Context {
     try {
       const bounded = boundedGetter(carrier, getter)
-      return bounded ? this.#reader.extract(context, carrier, bounded) : context
+      if (!bounded) return context
+      const read = this.#reader.extract(context, carrier, bounded)
+      const hasFound = trace.getSpanContext(read) !== trace.getSpanContext(context)
+      return hasFound ? read : this.#secondReader.extract(read, carrier, bounded)
     } catch (error) {
       diag.error('trace context not read', error)
       return context
@@ -92,6 +100,6 @@ class BoundedPropagator implements TextMapPropagator {
 export function removePropagationHeaders(carrier: unknown): void {
   if (typeof carrier !== 'object' || carrier === null) return
   for (const name of Object.keys(carrier)) {
-    if (propagationHeaders.includes(name.toLowerCase())) Reflect.deleteProperty(carrier, name)
+    if (isPropagationHeader.has(name.toLowerCase())) Reflect.deleteProperty(carrier, name)
   }
 }

@@ -36,17 +36,23 @@ const runServices = (): Promise<void> =>
     const ports = readPorts(process.env)
     await requireServers(ports)
     await requireFreePorts(ports, ['gateway'])
-    const { path: runDirectory } = createRunDirectory()
-    const services = await prepareServices({ ports, urls: urlsOf(ports), runDirectory })
+    const run = createRunDirectory()
+    let hasFailed = false
+    onStop(() => {
+      if (!hasFailed) run.remove()
+      return Promise.resolve()
+    })
+    const services = await prepareServices({ ports, urls: urlsOf(ports), runDirectory: run.path })
     onStop(() => services.down())
     const failure = services.failed.then((error) => {
+      hasFailed = true
       throw error
     })
     failure.catch(() => undefined)
     await Promise.race([showTasks(serviceTasks({ ready: () => Promise.resolve() }, services)), failure])
     console.log(`
 All services are ready. The gateway: ${services.gatewayUrl}, the console: ${services.gatewayUrl}/console
-Logs: ${runDirectory}
+Logs: ${run.path}
 Ctrl-C stops them, and nothing else.`)
     await failure
   })

@@ -1,4 +1,6 @@
 import { deepEqual, equal, ok, throws } from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { missingLine, onlyAsks, sectionsOf } from './page.ts'
 
 describe('a page of commands', () => {
@@ -78,5 +80,20 @@ describe('commands of a page', () => {
     ok(onlyAsks('npm run replay -- --checkout $first\n'))
     ok(!onlyAsks('first=$(place ada@example.com SAGA-MUG 2 tok_visa)\n'))
     ok(!onlyAsks('npm run replay -- --checkout $first --execute\n'))
+  })
+})
+
+describe('the changes that the tutorial makes', () => {
+  it('fit the files as they are', () => {
+    const page = readFileSync(new URL('README.md', import.meta.url), 'utf8')
+    const changes = sectionsOf(page)
+      .flatMap(({ blocks }) => blocks)
+      .filter((block) => block.kind === 'change')
+    equal(changes.length, 2)
+    // One after the other: the second changes what the first has left. Nothing is written.
+    const input = changes.map(({ diff }) => diff).join('')
+    const repository = new URL('../../', import.meta.url)
+    const { status, stderr } = spawnSync('git', ['apply', '--check'], { cwd: repository, input })
+    equal(status, 0, String(stderr))
   })
 })

@@ -4,6 +4,7 @@ import { isSpanContextValid, metrics, trace, TraceFlags } from '@opentelemetry/a
 import { getNumberFromEnv } from '@opentelemetry/core'
 import type { LogRecordExporter, LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs'
 import { BatchLogRecordProcessor } from '@opentelemetry/sdk-logs'
+import { LogRecordProcessorOnceUsed } from './once-used.ts'
 import { createLogExporter } from './otlp-exporters.ts'
 
 /**
@@ -19,7 +20,7 @@ export async function createLogProcessors(
 ): Promise<LogRecordProcessor[] | undefined> {
   if (exporter.trim() !== 'otlp') return undefined
   const logExporter = await createLogExporter()
-  const processor = new OnceUsed(() => createProcessor(logExporter))
+  const processor = new LogRecordProcessorOnceUsed(() => createProcessor(logExporter))
   return [traceBased === 'on' ? new OfSampledTraces(processor) : processor]
 }
 
@@ -36,26 +37,6 @@ export const createBatchLogProcessor = (exporter: LogRecordExporter): LogRecordP
     maxQueueSize: getNumberFromEnv('OTEL_BLRP_MAX_QUEUE_SIZE') ?? 2_048,
     maxExportBatchSize: getNumberFromEnv('OTEL_BLRP_MAX_EXPORT_BATCH_SIZE') ?? 512,
   })
-
-/** Makes a processor at the first record: before the SDK has started there is nobody to count what is dropped. */
-class OnceUsed implements LogRecordProcessor {
-  readonly #create: () => LogRecordProcessor
-  #made: LogRecordProcessor | undefined
-
-  constructor(create: () => LogRecordProcessor) {
-    this.#create = create
-  }
-  onEmit(record: ReadWriteLogRecord): void {
-    this.#made ??= this.#create()
-    this.#made.onEmit(record)
-  }
-  async forceFlush(): Promise<void> {
-    await this.#made?.forceFlush()
-  }
-  async shutdown(): Promise<void> {
-    await this.#made?.shutdown()
-  }
-}
 
 /**
  * Leaves out what is logged within a trace that is not sampled; what is logged outside of any trace stays. It is what

@@ -1,4 +1,4 @@
-import { deepEqual, equal } from 'node:assert/strict'
+import { deepEqual } from 'node:assert/strict'
 import { diag } from '@opentelemetry/api'
 import { SimpleSpanProcessor } from '@opentelemetry/sdk-trace'
 import type { RecordedSpans } from './recorded-spans.ts'
@@ -7,6 +7,7 @@ import { withSagaId } from './saga-id.ts'
 import {
   createSpanProcessors,
   forgetActiveSpan,
+  ProducerLinkProcessor,
   SagaIdProcessor,
   WithoutForgotten,
 } from './span-processors.ts'
@@ -112,10 +113,12 @@ describe('the span processors', () => {
     deepEqual(await createSpanProcessors('none'), [])
   })
 
-  it('put the checkout’s id on a span before it may be exported', async () => {
+  it('put the checkout’s id and the link on a span before it may be exported', async () => {
     const processors = await createSpanProcessors()
-    equal(processors[0] instanceof SagaIdProcessor, true)
-    equal(processors[1] instanceof WithoutForgotten, true)
+    deepEqual(
+      processors.map(({ constructor }) => constructor),
+      [SagaIdProcessor, ProducerLinkProcessor, WithoutForgotten],
+    )
     await Promise.all(processors.map((processor) => processor.shutdown()))
   })
 })

@@ -1,11 +1,13 @@
 /** What happens to a span between its start and its export. */
 import type { Context } from '@opentelemetry/api'
-import { metrics, trace } from '@opentelemetry/api'
+import { metrics, SpanKind, trace } from '@opentelemetry/api'
 import { getNumberFromEnv } from '@opentelemetry/core'
 import type { ReadableSpan, Span, SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace'
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace'
+import { SpanProcessorOnceUsed } from './once-used.ts'
 import { createTraceExporter } from './otlp-exporters.ts'
 import { ATTR_SAGA_ID, sagaIdOf } from './saga-id.ts'
+import { producerOf } from './trace-hops.ts'
 
 /**
  * @param exporter OTEL_TRACES_EXPORTER: `otlp` (default) or `none`
@@ -17,7 +19,11 @@ export async function createSpanProcessors(
 ): Promise<SpanProcessor[]> {
   if (exporter === 'none') return []
   const traceExporter = await createTraceExporter()
-  return [new SagaIdProcessor(), new WithoutForgotten(new OnceUsed(() => createProcessor(traceExporter)))]
+  return [
+    new SagaIdProcessor(),
+    new ProducerLinkProcessor(),
+    new WithoutForgotten(new SpanProcessorOnceUsed(() => createProcessor(traceExporter))),
+  ]
 }
 
 /**
@@ -35,34 +41,30 @@ export const createBatchProcessor = (exporter: SpanExporter): SpanProcessor =>
     maxExportBatchSize: getNumberFromEnv('OTEL_BSP_MAX_EXPORT_BATCH_SIZE') ?? 512,
   })
 
-/** Makes a processor at the first span: before the SDK has started there is nobody to count what is dropped. */
-class OnceUsed implements SpanProcessor {
-  readonly #create: () => SpanProcessor
-  #made: SpanProcessor | undefined
-
-  constructor(create: () => SpanProcessor) {
-    this.#create = create
-  }
-  onStart(span: Span, parent: Context): void {
-    this.#made ??= this.#create()
-    this.#made.onStart(span, parent)
-  }
-  onEnd(span: ReadableSpan): void {
-    this.#made?.onEnd(span)
-  }
-  async forceFlush(): Promise<void> {
-    await this.#made?.forceFlush()
-  }
-  async shutdown(): Promise<void> {
-    await this.#made?.shutdown()
-  }
-}
-
 /** Copies `saga.id` from the context in which a span starts. */
 export class SagaIdProcessor implements SpanProcessor {
   onStart(span: Span, parent: Context): void {
     const sagaId = sagaIdOf(parent)
     if (sagaId !== undefined) span.setAttribute(ATTR_SAGA_ID, sagaId)
+  }
+  onEnd(): void {}
+  forceFlush(): Promise<void> {
+    return Promise.resolve()
+  }
+  shutdown(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+/**
+ * Links a consumer's span to the producer's, whether it is its child or not, so that both kinds of reader find it. The
+ * instrumentation has read the message's headers already, into the context in which the span starts.
+ */
+export class ProducerLinkProcessor implements SpanProcessor {
+  onStart(span: Span, parent: Context): void {
+    if (span.kind !== SpanKind.CONSUMER) return
+    const producer = producerOf(parent)
+    if (producer) span.addLink({ context: producer })
   }
   onEnd(): void {}
   forceFlush(): Promise<void> {

@@ -9,9 +9,9 @@ import {
   trace,
 } from '@opentelemetry/api'
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
-import { onConsume } from './instrumentation-hooks.ts'
 import { createPropagator } from './propagation.ts'
 import { createSampler } from './samplers.ts'
+import { ProducerLinkProcessor } from './span-processors.ts'
 import { OwnTracePerHop, producerOf } from './trace-hops.ts'
 
 const traceId = '0af7651916cd43dd8448eb211c80319c'
@@ -75,7 +75,9 @@ describe('a hop over Kafka', () => {
 
 describe('the consumer span', () => {
   const exporter = new InMemorySpanExporter()
-  const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] })
+  const provider = new TracerProvider({
+    spanProcessors: [new ProducerLinkProcessor(), new SimpleSpanProcessor({ exporter })],
+  })
   afterEach(() => {
     propagation.disable()
     exporter.reset()
@@ -86,7 +88,6 @@ describe('the consumer span', () => {
     propagation.setGlobalPropagator(modes[mode]())
     const parent = propagation.extract(ROOT_CONTEXT, headers)
     const span = provider.getTracer('tests').startSpan('process users', { kind: SpanKind.CONSUMER }, parent)
-    onConsume(span, { topic: 'users', message: { headers } as never })
     span.end()
     const [finished] = exporter.getFinishedSpans()
     ok(finished)

@@ -19,7 +19,12 @@ import type { Instrumentation, InstrumentationBase } from '@opentelemetry/instru
 import { KafkaJsInstrumentation } from '@opentelemetry/instrumentation-kafkajs'
 import { MongoDBInstrumentation } from '@opentelemetry/instrumentation-mongodb'
 import { LoggerProvider } from '@opentelemetry/sdk-logs'
-import { MeterProvider } from '@opentelemetry/sdk-metrics'
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics'
 import type { SpanProcessor } from '@opentelemetry/sdk-trace'
 import { AlwaysOffSampler, TracerProvider } from '@opentelemetry/sdk-trace'
 import { createInstrumentations } from '../../../shared/telemetry/instrumentations.ts'
@@ -162,6 +167,12 @@ function writing(active: Context): Group {
   }
 }
 
+function asItComes(kind: new (config: { enabled: boolean }) => Instrumentation): InstrumentationBase {
+  const made = new kind({ enabled: false })
+  made.setMeterProvider(metrics.getMeterProvider())
+  return made as unknown as InstrumentationBase
+}
+
 /** Made as in a service, and given what patches are for: their own module is not loaded here. */
 function instrumentation(
   kind: new (...none: never[]) => unknown,
@@ -219,7 +230,7 @@ const payload = (headers: Record<string, Buffer>) => ({
 })
 
 function messages(ours: readonly Instrumentation[], active: Context): Group {
-  const plain = patchedKafka(new KafkaJsInstrumentation({ enabled: false }) as unknown as InstrumentationBase)
+  const plain = patchedKafka(asItComes(KafkaJsInstrumentation))
   const own = patchedKafka(instrumentation(KafkaJsInstrumentation, ours))
   const sampled = payload(headersOnKafka({ traceparent }))
   const unsampled = payload(headersOnKafka({ traceparent: unsampledTraceparent }))
@@ -235,8 +246,17 @@ function messages(ours: readonly Instrumentation[], active: Context): Group {
   }
 }
 
-/** A connection that answers at once, as an instrumentation has patched it. */
+/** A connection that answers at once and the session of its command, as an instrumentation has patched them. */
 function patchedMongo(by: InstrumentationBase): () => Promise<unknown> {
+  class ServerSessionPool {
+    readonly sessions: object[] = [{}]
+    acquire(): object {
+      return this.sessions.pop() ?? {}
+    }
+    release(session: object): void {
+      this.sessions.push(session)
+    }
+  }
   class Connection {
     readonly id = 1
     readonly address = '127.0.0.1:27017'
@@ -245,6 +265,8 @@ function patchedMongo(by: InstrumentationBase): () => Promise<unknown> {
     }
   }
   patch(by, 'mongodb', 'mongodb/lib/cmap/connection.js', { Connection })
+  patch(by, 'mongodb', 'mongodb/lib/sessions.js', { ServerSessionPool })
+  const pool = new ServerSessionPool()
   const connection = new Connection()
   const commit = {
     _id: `${checkoutId}@3`,
@@ -254,11 +276,15 @@ function patchedMongo(by: InstrumentationBase): () => Promise<unknown> {
     published: false,
   }
   const namespace = { db: 'sagascope_orders', collection: 'commits' }
-  return () => connection.command(namespace, { insert: 'commits', documents: [commit], ordered: true })
+  return async () => {
+    const session = pool.acquire()
+    await connection.command(namespace, { insert: 'commits', documents: [commit], ordered: true })
+    pool.release(session)
+  }
 }
 
 function queries(ours: readonly Instrumentation[], sampled: Context, unsampled: Context): Group {
-  const plain = patchedMongo(new MongoDBInstrumentation({ enabled: false }) as unknown as InstrumentationBase)
+  const plain = patchedMongo(asItComes(MongoDBInstrumentation))
   const own = patchedMongo(instrumentation(MongoDBInstrumentation, ours))
   return {
     name: 'a commit, inserted',
@@ -311,7 +337,12 @@ async function print({ name, rows }: Group): Promise<void> {
 
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
 propagation.setGlobalPropagator(createPropagator())
-metrics.setGlobalMeterProvider(new MeterProvider())
+// Without a reader, what is counted would be counted nowhere.
+const reader = new PeriodicExportingMetricReader({
+  exporter: new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE),
+  exportIntervalMillis: 3_600_000,
+})
+metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }))
 trace.setGlobalTracerProvider(
   new TracerProvider({ spanProcessors: await createSpanProcessors('otlp', () => discarding) }),
 )
@@ -319,6 +350,7 @@ const within = (header: string): Context =>
   propagation.extract(ROOT_CONTEXT, { traceparent: header }, defaultTextMapGetter)
 const [sampled, unsampled] = [within(traceparent), within(unsampledTraceparent)]
 const instrumentations = createInstrumentations()
+for (const each of instrumentations) each.setMeterProvider(metrics.getMeterProvider()) // as NodeSDK does
 
 for (const group of [
   await spans(),
@@ -331,3 +363,4 @@ for (const group of [
   await print(group)
 }
 for (const each of instrumentations) each.disable()
+await reader.shutdown()

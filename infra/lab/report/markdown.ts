@@ -4,8 +4,8 @@ import type { ComparisonAnalysed, SpanSums } from './analyse.ts'
 import { controlBounds, controlGroup } from './analyse.ts'
 import { burstError } from './analyse-studies.ts'
 import { cpuKey, phases, phaseTitles, rssKey, serviceRssKey } from './figures.ts'
-import type { Report } from './report.ts'
-import { byGroup } from './report.ts'
+import type { Report } from './make-report.ts'
+import { byGroup } from './make-report.ts'
 import {
   addedWithInterval,
   amount,
@@ -219,7 +219,7 @@ function spanSums({ lab }: Report): string {
       const verdict =
         visitsThatDiffer === 0
           ? 'they match'
-          : `**they do not match**, in ${visitsThatDiffer} visits: ${digits(ended - received - dropped)} more ended`
+          : `**they do not match**, in ${visitsThatDiffer} visits: ${String(ended - received - dropped)} more ended`
       return [[name, String(ended), String(received), String(dropped), verdict]]
     }
     return [...row(arm, spans.arm), ...row(`(${against}, beside ${arm})`, spans.against)]

@@ -29,22 +29,26 @@ export function amount(value: number, unit: Unit): string {
   return unit === 'ms' ? `${digits(value)} ms` : `${digits(value)} a second`
 }
 
-/** Ratios stand beside limits such as 0.95, so all have three decimals. */
-export const times = (ratio: number): string => ratio.toFixed(3)
+/** Ratios stand beside limits such as 0.95, so they have three decimals, and more where those would say nothing. */
+export const times = (ratio: number): string => (Math.abs(ratio) < 0.1 ? digits(ratio) : ratio.toFixed(3))
 
 /** `0.964 (0.951 to 0.973)` */
 export const timesWithInterval = (ratio: Interval | undefined): string =>
   ratio ? withInterval(ratio, times) : '–'
 
-export const withInterval = (
-  { estimate, lower, upper }: Interval,
-  write: (value: number) => string,
-): string => `${write(estimate)} (${write(lower)} to ${write(upper)})`
+/** `2.01 % (1.99 to 2.02)`: what all three would say is said once. */
+export function withInterval({ estimate, lower, upper }: Interval, write: (value: number) => string): string {
+  const [first = '', from = '', to = ''] = [estimate, lower, upper].map(write)
+  const unit = first.slice(first.indexOf(' '))
+  const isShared = first.includes(' ') && from.endsWith(unit) && to.endsWith(unit)
+  const bare = (text: string) => (isShared ? text.slice(0, -unit.length) : text)
+  return `${first} (${bare(from)} to ${bare(to)})`
+}
 
 /** `+0.213 ms (+0.190 to +0.240)`: what is negative was less than the baseline's. */
 export function addedWithInterval({ estimate, lower, upper }: Interval, unit: Unit): string {
   const signed = (value: number) => `${value < 0 ? '−' : '+'}${amount(Math.abs(value), unit)}`
-  return `${signed(estimate)} (${signed(lower)} to ${signed(upper)})`
+  return withInterval({ estimate, lower, upper }, signed)
 }
 
 export const inUnitOf =
@@ -53,12 +57,15 @@ export const inUnitOf =
     ({ times, share: percent, bytes })[unit](value)
 
 export const limitOf = (target: Pick<Target, 'sense' | 'limit' | 'unit'>): string =>
-  `${target.sense} ${target.unit === 'times' ? String(target.limit) : inUnitOf(target)(target.limit)}`
+  `${target.sense} ${target.unit === 'times' ? String(target.limit) : withoutZeros(inUnitOf(target)(target.limit))}`
+
+/** `30 MiB`, and not 30.0, of what is exactly so. */
+const withoutZeros = (text: string): string => text.replace(/\.0+(?= |$)/, '')
 
 export function measuredOf(target: Pick<Target, 'unit'>, measured: Measured | undefined): string {
   if (!measured) return '–'
   const { interval, detail, confidence } = measured
-  const sureness = confidence < 0.95 ? `, sure to ${percent(confidence)} only` : ''
+  const sureness = confidence < 0.95 ? `, sure to ${withoutZeros(percent(confidence))} only` : ''
   return `${withInterval(interval, inUnitOf(target))}${detail === undefined ? '' : `, ${detail}`}${sureness}`
 }
 

@@ -1,4 +1,5 @@
 import { deepStrictEqual, rejects, strictEqual } from 'node:assert/strict'
+import { setTimeout as delay } from 'node:timers/promises'
 import { MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb'
 import { eventually } from '../infra/verify/eventually.ts'
 import { StoreGuard } from './store-guard.ts'
@@ -85,6 +86,41 @@ describe('the guard before the store', () => {
     hanging.resolve('late')
     strictEqual(await second, 'late')
     strictEqual(await small.run(done), 'done')
+  })
+
+  /** Until it refuses: so many pieces of work that never end are let in at once. */
+  const letsIn = async (tried: StoreGuard): Promise<number> => {
+    for (let count = 0; ; count++) {
+      const outcome = await Promise.race([tried.run(never).catch(() => 'refused'), delay(1, 'let in')])
+      if (outcome !== 'let in') return count
+    }
+  }
+  const afterTrouble = async (underWayLimit: number): Promise<StoreGuard> => {
+    const shaken = guard({ underWayLimit, timeoutMillis: 500 })
+    store.isFrozen = true
+    await rejects(shaken.run(never), trouble(true))
+    await eventually('a ping', () => Promise.resolve(store.pings > 1 || undefined), { intervalMillis: 1 })
+    store.isFrozen = false
+    await eventually('service again', () => shaken.run(done), { intervalMillis: 1 })
+    return shaken
+  }
+
+  it('lets in few at first when the store was in trouble, and one more for each answer that comes soon', async () => {
+    const shaken = await afterTrouble(1_000)
+    for (let times = 0; times < 9; times++) await shaken.run(done)
+    strictEqual(await letsIn(shaken), 20 + 10)
+  })
+
+  it('lets in no more than its limit, however soon the answers come', async () => {
+    const shaken = await afterTrouble(25)
+    for (let times = 0; times < 50; times++) await shaken.run(done)
+    strictEqual(await letsIn(shaken), 25 - 1) // one was given up and is still under way
+  })
+
+  it('lets in one fewer for each answer that comes late', async () => {
+    const slow = guard({ underWayLimit: 40, timeoutMillis: 500 })
+    for (let times = 0; times < 5; times++) await slow.run(() => delay(60))
+    strictEqual(await letsIn(slow), 40 - 5)
   })
 
   for (const [what, error, wasAsked] of [

@@ -2,6 +2,10 @@
  * Work with the store, bounded in time and in number. The driver itself waits for as long as a socket lives, most of
  * a minute when a server is frozen. Once the store has kept somebody waiting it is asked for nothing but pings until
  * one is answered: requests fail at once, and none wait in the driver to be carried out unseen when it thaws.
+ *
+ * How many are let in follows from how soon they are answered. All clients that were refused meanwhile come back at
+ * once, and a store that is given all of them answers each after its client has gone, which then comes back again:
+ * it would be busy for ever and nobody would be served.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { MongoError, MongoServerError, MongoServerSelectionError, MongoTopologyClosedError } from 'mongodb'
@@ -12,7 +16,7 @@ import { Problem } from './problem.ts'
 export interface StoreGuardOptions {
   /** How long one piece of work may take; its answer is given up then. */
   readonly timeoutMillis: number
-  /** How many may be under way, those included that nobody waits for any more. */
+  /** How many may be under way at most, those included that nobody waits for any more. */
   readonly underWayLimit: number
   readonly ping: () => Promise<void>
   readonly pingIntervalMillis?: number
@@ -33,14 +37,25 @@ export class StoreTrouble extends Error {
 }
 
 const retryAfterSeconds = 1
+/** Enough to keep any store busy; so many are let in always, and no more after it was in trouble. */
+const leastLimit = 20
+/** Of the time that work may take: what is answered within it lets one more in, what is answered later one fewer. */
+const soonShare = 0.1
 
 export class StoreGuard {
   readonly #options: StoreGuardOptions
+  readonly #leastLimit: number
   #underWay = 0
+  /** Of those under way: somebody waits for them. */
+  #waitedFor = 0
+  /** How many may be waited for. */
+  #limit: number
   #isSuspect = false
 
   constructor(options: StoreGuardOptions) {
     this.#options = options
+    this.#limit = options.underWayLimit
+    this.#leastLimit = Math.min(leastLimit, options.underWayLimit)
   }
 
   /**
@@ -53,14 +68,18 @@ export class StoreGuard {
     if (this.#isSuspect) {
       throw new StoreTrouble('not asked: the store did not answer a moment ago', { wasAsked: false })
     }
-    if (this.#underWay >= underWayLimit) throw overloaded(underWayLimit)
+    if (this.#underWay >= underWayLimit || this.#waitedFor >= this.#limit) throw overloaded(this.#waitedFor)
     const givenUp = new AbortController()
+    const startedAt = performance.now()
     this.#underWay++
+    this.#waitedFor++
     const working = work(givenUp.signal).finally(() => {
       this.#underWay--
     })
     try {
-      return await within(timeoutMillis, 'work with the store', working)
+      const result = await within(timeoutMillis, 'work with the store', working)
+      this.#learn(performance.now() - startedAt)
+      return result
     } catch (error) {
       if (error instanceof DeadlineExceeded) {
         givenUp.abort()
@@ -70,7 +89,17 @@ export class StoreGuard {
       throw isStoreTrouble(error)
         ? new StoreTrouble('the store failed', { wasAsked: wasAsked(error), cause: error })
         : error
+    } finally {
+      this.#waitedFor--
     }
+  }
+
+  #learn(tookMillis: number): void {
+    const { timeoutMillis, underWayLimit } = this.#options
+    this.#limit =
+      tookMillis <= soonShare * timeoutMillis
+        ? Math.min(underWayLimit, this.#limit + 1)
+        : Math.max(this.#leastLimit, this.#limit - 1)
   }
 
   async #suspect(): Promise<void> {
@@ -83,7 +112,10 @@ export class StoreGuard {
         () => true,
         () => false,
       )
-    while (!(await answers())) await delay(pingIntervalMillis, undefined, { ref: false })
+    while (!(await answers())) {
+      this.#limit = this.#leastLimit // it was not one answer that got lost
+      await delay(pingIntervalMillis, undefined, { ref: false })
+    }
     this.#isSuspect = false
   }
 }

@@ -8,6 +8,7 @@ const valuesFile = (name: string) => join(import.meta.dirname, '..', '..', 'helm
 
 const installations: Readonly<Record<string, Rendering>> = {
   default: {},
+  'those beside the platform': { valuesFiles: [valuesFile('sagascope.yaml')] },
   minimal: { valuesFiles: [valuesFile('sagascope-minimal.yaml')] },
   production: { valuesFiles: [valuesFile('sagascope-production.yaml')] },
   'production, with a replay': {
@@ -48,15 +49,21 @@ describe('a Kubernetes API server', function () {
     })
   }
 
-  /** Their operators hand out the definitions in their own charts only. */
-  const definedElsewhere = ['Kafka', 'KafkaNodePool', 'MongoDBCommunity']
+  /** Strimzi hands out the definitions in its own chart only. */
+  const definedElsewhere = ['Kafka', 'KafkaNodePool']
 
-  it("takes every manifest of the platform's chart whose kind it knows, and lets its pods in", async () => {
-    const manifests = await render('platform', { set: ['prometheusOperator.enabled=true'] })
-    const known = manifests.filter(({ kind }) => !definedElsewhere.includes(kind))
-    equal(manifests.length - known.length, definedElsewhere.length)
-    equal(await refusals([...known, ...podsOf(known)]), '')
-  })
+  for (const [name, set] of Object.entries({
+    default: [],
+    'of several replicas': ['kafka.replicas=3', 'mongodb.members=3', 'collector.replicas=3'],
+    'for the Prometheus operator': ['prometheusOperator.enabled=true'],
+  })) {
+    it(`takes the platform's chart but for Strimzi's two, and lets its pods in, with values ${name}`, async () => {
+      const manifests = await render('platform', { set })
+      const known = manifests.filter(({ kind }) => !definedElsewhere.includes(kind))
+      equal(manifests.length - known.length, definedElsewhere.length)
+      equal(await refusals([...known, ...podsOf(known)]), '')
+    })
+  }
 
   const gateway = async (): Promise<Manifest> => {
     const found = (await render('sagascope')).find(
@@ -86,6 +93,14 @@ describe('a Kubernetes API server', function () {
     const broken = structuredClone(scaled)
     Object.assign(broken.spec as object, { minReplicas: 1 })
     match((await server.dryRun(broken, 'sagascope')) ?? '', /minReplicas/)
+  })
+
+  it("refuses a field that MongoDB's operator does not know", async () => {
+    const mongodb = (await render('platform')).find(({ kind }) => kind === 'MongoDBCommunity')
+    ok(mongodb)
+    const broken = structuredClone(mongodb)
+    Object.assign(broken.spec as object, { replicas: 3 })
+    match((await server.dryRun(broken, 'sagascope')) ?? '', /replicas/)
   })
 
   it('keeps a pod out that may become root', async () => {

@@ -22,11 +22,11 @@ describe('the lab’s report as text', function () {
   it('has a verdict on each number to reach, and why of those that are not reached', () => {
     match(
       written,
-      /\| The same: p99 to the end, at half load +\| at most 1\.05 +\| 1\.\d+ \(.*\) +\| \*\*not met\*\*/,
+      /\| p99 to the end at half load with all of them on, by that without telemetry +\| at most 1\.05 +\| 1\.\d+ \(.*\) +\| \*\*not met\*\*/,
     )
     match(
       written,
-      /- \*\*The same: p99 to the end, at half load\*\* \(not met: .*\)\. The queue of exports is behind it\. Seen in \[p99\.html\]\(p99\.html\)\./,
+      /- \*\*p99 to the end at half load with all of them on, by that without telemetry\*\* \(not met: .*\)\. The queue of exports is behind it\. Seen in \[p99\.html\]\(p99\.html\)\./,
     )
     match(toMarkdown(makeReport(madeUpResult(), {}), command), /Why is not written down yet\./)
   })

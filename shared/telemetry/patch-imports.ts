@@ -7,8 +7,11 @@
 import { register } from 'node:module'
 import { register as registerInThread, supportsSyncHooks } from 'import-in-the-middle/register-hooks.mjs'
 
-/** @param modules those that the services import by themselves, by the names that instrumentations have for them */
-export function patchImports(modules: readonly string[]): void {
+/** What the services import by themselves; the driver of the store is patched in files that it requires. */
+const imported = ['http', 'https', 'koa', 'kafkajs', 'bunyan']
+
+/** @param modules by the names that instrumentations have for them */
+export function patchImports(modules: readonly string[] = imported): void {
   if (supportsSyncHooks()) registerInThread({ include: [...modules] })
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- the way for a Node without the other
   else register('@opentelemetry/instrumentation/hook.mjs', import.meta.url)

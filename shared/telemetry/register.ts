@@ -3,7 +3,7 @@ import { installTelemetryShutdown } from './flush.ts'
 import { patchImports } from './patch-imports.ts'
 import { startTelemetry } from './start-telemetry.ts'
 
-patchImports(['http', 'https', 'koa', 'kafkajs', 'bunyan'])
+patchImports()
 
 const telemetry = await startTelemetry()
 installTelemetryShutdown(() => telemetry.shutdown())

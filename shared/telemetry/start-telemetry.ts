@@ -28,8 +28,6 @@ export interface TelemetryOptions {
   readonly createSpanProcessor?: (exporter: SpanExporter) => SpanProcessor
   /** What hands log records to an exporter; in batches unless told otherwise. */
   readonly createLogRecordProcessor?: (exporter: LogRecordExporter) => LogRecordProcessor
-  /** Instead of the one that OTEL_TRACES_SAMPLER names. */
-  readonly sampler?: Sampler
 }
 
 export interface Telemetry {
@@ -68,8 +66,8 @@ async function createSdk(
     instrumentations = createInstrumentations(),
     createSpanProcessor = createBatchProcessor,
     createLogRecordProcessor = createBatchLogProcessor,
-    sampler = samplerOfEnvironment(),
   } = options
+  const sampler = samplerOfEnvironment()
   const { OTEL_TRACES_EXPORTER, OTEL_LOGS_EXPORTER, TRACE_BASED_LOGS } = process.env
   const [spanProcessors, logRecordProcessors] = await Promise.all([
     createSpanProcessors(OTEL_TRACES_EXPORTER, createSpanProcessor),

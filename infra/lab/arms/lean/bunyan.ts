@@ -27,7 +27,7 @@ const severities: Readonly<Record<number, Pick<LogRecord, 'severityNumber' | 'se
 }
 
 /** Said by the record itself, by its trace context, or by the process's resource. */
-const notAttributes = new Set(['time', 'level', 'msg', 'err', 'event.name', 'v', 'hostname', 'pid'])
+const notAttributes = new Set(['time', 'level', 'msg', 'err', 'v', 'hostname', 'pid'])
 
 export function instrumentBunyan(prototype: Loggers = bunyan.prototype as unknown as Loggers): void {
   // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its own `this`
@@ -51,14 +51,13 @@ export function instrumentBunyan(prototype: Loggers = bunyan.prototype as unknow
 function toRecord(line: Line): LogRecord {
   const attributes: Record<string, AnyValue> = {}
   for (const name in line) if (!notAttributes.has(name)) attributes[name] = line[name]
-  const { level, time, msg, err, 'event.name': eventName } = line
+  const { level, time, msg, err } = line
   return {
     timestamp: time.getTime(),
     observedTimestamp: time.getTime(),
     ...severities[level],
     body: msg,
     attributes,
-    ...(typeof eventName === 'string' && { eventName }),
     ...(err !== undefined && { exception: err }),
   }
 }

@@ -27,7 +27,6 @@ export function instrumentKafkaJs(
   isPassedOver: IsPassedOver,
   prototype: Kafka = kafkajs.Kafka.prototype,
 ): void {
-   
   const { producer, consumer } = prototype
   const tracer = trace.getTracer('sagascope-lean/kafkajs')
   const meter = metrics.getMeter('sagascope-lean/kafkajs')
@@ -103,7 +102,6 @@ export function instrumentKafkaJs(
             {
               kind: SpanKind.CONSUMER,
               attributes: consumerAttributes(topic, partition, message),
-              links: read.producer ? [{ context: read.producer }] : [],
             },
             read.context,
           )

@@ -274,8 +274,9 @@ describe('the lean instrumentation', () => {
       })
     })
 
-    it('makes none outside of a trace, or in one that is not sampled', async () => {
+    it('makes none outside of a trace, in one that is not sampled, or of a connection that begins', async () => {
       await insert()
+      await inTrace(sampled, () => connection.command({ db: 'admin', collection: '$cmd' }, { ismaster: 1 }))
       await inTrace(unsampled, insert)
       deepEqual(telemetry.spans(), [])
     })
@@ -308,10 +309,13 @@ describe('the lean instrumentation', () => {
       deepEqual(lines, [{ ...line, trace_id: traceId, span_id: spanId, trace_flags: '01' }])
       const [record] = telemetry.records()
       equal(record?.body, 'message answered')
-      equal(record.eventName, 'message.handled')
       equal(record.severityText, 'info')
       equal(record.spanContext?.spanId, spanId)
-      deepEqual(record.attributes, { name: 'users', 'saga.id': checkoutId })
+      deepEqual(record.attributes, {
+        name: 'users',
+        'event.name': 'message.handled',
+        'saga.id': checkoutId,
+      })
     })
 
     it('sends what is said outside of a trace as well', () => {

@@ -19,7 +19,7 @@ const headerCountLimit = 64
 export interface ReadContext {
   /** What the handling of the message goes on in. */
   readonly context: Context
-  /** Of the span that has sent it. */
+  /** Of the span that has sent it; ProducerLinkProcessor links to it. */
   readonly producer: SpanContext | undefined
 }
 

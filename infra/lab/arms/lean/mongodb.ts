@@ -23,6 +23,9 @@ const { Connection } = createRequire(import.meta.url)('mongodb/lib/cmap/connecti
   readonly Connection: { readonly prototype: Connection }
 }
 
+/** With these a connection begins: for whoever comes after as well as for who had it opened. */
+const greetings = new Set(['hello', 'ismaster', 'isMaster'])
+
 export function instrumentMongoDb(prototype: Connection = Connection.prototype): void {
   // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its own `this`
   const { command } = prototype
@@ -30,8 +33,10 @@ export function instrumentMongoDb(prototype: Connection = Connection.prototype):
 
   prototype.command = async function (namespace, asked, ...rest) {
     const active = context.active()
-    if (!recordedParent(active)) return command.call(this, namespace, asked, ...rest)
     const [operation = 'command'] = Object.keys(asked)
+    if (greetings.has(operation) || !recordedParent(active)) {
+      return command.call(this, namespace, asked, ...rest)
+    }
     const { name, attributes } = describe(operation, namespace, this.address)
     const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, active)
     try {

@@ -9,6 +9,7 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
+import { ProducerLinkProcessor } from '../../../../shared/telemetry/span-processors.ts'
 import { createPropagator } from '../../../../shared/telemetry/propagation.ts'
 
 export function startTelemetryForTests() {
@@ -19,7 +20,9 @@ export function startTelemetryForTests() {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   propagation.setGlobalPropagator(createPropagator())
   trace.setGlobalTracerProvider(
-    new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter: spans })] }),
+    new TracerProvider({
+      spanProcessors: [new ProducerLinkProcessor(), new SimpleSpanProcessor({ exporter: spans })],
+    }),
   )
   metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }))
   logs.setGlobalLoggerProvider(

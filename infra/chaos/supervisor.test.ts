@@ -43,12 +43,12 @@ describe('the supervisor', () => {
     } as unknown as Services
     supervisor = new Supervisor(services, {
       restartDelayMillis: 10,
-      livenessMillis: 1_500,
+      livenessMillis: 400,
       onEnd: (name: ServiceName, how) => ends.push(`${name}: ${how}`),
     })
     await supervisor.start()
   }
-  const longerThanTheLimit = () => delay(3_000)
+  const longerThanTheLimit = () => delay(800)
   const until = (label: string, isSo: () => boolean) =>
     eventually(label, () => Promise.resolve(isSo() || undefined), {
       deadlineMillis: 8_000,
@@ -75,7 +75,7 @@ describe('the supervisor', () => {
     isAlive = false
     await until('the second start', () => starts() === 2)
     isAlive = true
-    deepEqual(ends, ['users: no answer for 1.5 s'])
+    deepEqual(ends, ['users: no answer for 0.4 s'])
   }).timeout(10_000)
 
   it('leaves alone what answers and is not ready: it may wait for a server', async () => {

@@ -19,6 +19,8 @@ export interface SupervisorOptions {
 const soundMillis = 10_000
 const longestDelayMillis = 8_000
 const pollMillis = 200
+/** From one liveness probe to the next. */
+const longestLookMillis = 1_000
 
 export class Supervisor {
   readonly #services: Services
@@ -90,7 +92,7 @@ export class Supervisor {
     const { livenessMillis = 60_000, onEnd } = this.#options
     let aliveAt = performance.now()
     while (!this.#isStopping()) {
-      await this.#pause(1_000)
+      await this.#pause(Math.min(longestLookMillis, livenessMillis / 4))
       if (this.#frozen.has(process.name) || (await this.#services.isAlive(process.name)))
         aliveAt = performance.now()
       if (performance.now() - aliveAt < livenessMillis) continue

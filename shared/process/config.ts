@@ -80,7 +80,7 @@ const variables = z.object({
   RATE_LIMIT_OVERALL: limit.default(50_000),
   GATEWAY_CONNECTIONS_LIMIT: limit.default(10_000),
   GATEWAY_CONNECTIONS_PER_CALLER_LIMIT: limit.default(2_500),
-  /** Requests that work with the store at once; one more gets a 503. */
+  /** Requests that work with the store at once, at most; fewer while it is slow. One more gets a 503. */
   GATEWAY_UNDER_WAY_LIMIT: limit.default(2_000),
   /** After this a request that waits for the store gets a 503. */
   GATEWAY_STORE_TIMEOUT_MILLIS: millis.default(10_000),

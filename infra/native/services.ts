@@ -56,7 +56,8 @@ export interface ServicesOptions {
   readonly mainOf?: (name: ServiceName) => string
 }
 
-export const startsTelemetry = './shared/telemetry/register.ts'
+/** Another that is to keep the same contract can be tried in its place: infra/lab/arms/lean/register.ts is. */
+export const startsTelemetry = process.env.SAGASCOPE_TELEMETRY ?? './shared/telemetry/register.ts'
 
 /**
  * Prepares the services to run against a stack; nothing is started before `up`.

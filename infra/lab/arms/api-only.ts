@@ -3,6 +3,6 @@ import { registerInstrumentations } from '@opentelemetry/instrumentation'
 import { createInstrumentations } from '../../../shared/telemetry/instrumentations.ts'
 import { patchImports } from '../../../shared/telemetry/patch-imports.ts'
 
-patchImports(['http', 'https', 'koa', 'kafkajs', 'mongodb', 'bunyan'])
+patchImports()
 
 registerInstrumentations({ instrumentations: createInstrumentations() })

@@ -5,7 +5,7 @@ import { installTelemetryShutdown } from '../../../shared/telemetry/flush.ts'
 import { patchImports } from '../../../shared/telemetry/patch-imports.ts'
 import { startTelemetry } from '../../../shared/telemetry/start-telemetry.ts'
 
-patchImports(['http', 'https', 'koa', 'kafkajs', 'mongodb', 'bunyan'])
+patchImports()
 
 const telemetry = await startTelemetry({
   createSpanProcessor: (exporter) => new SimpleSpanProcessor({ exporter }),

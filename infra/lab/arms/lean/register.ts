@@ -3,6 +3,8 @@
  * `node --import ./infra/lab/arms/lean/register.ts <main.ts>`. One file a library; each is patched where it is, so no
  * import has to be looked at.
  *
+ * That it keeps it: `SAGASCOPE_TELEMETRY=./infra/lab/arms/lean/register.ts npm test -- -g 'the telemetry contract'`.
+ *
  * What it leaves out beside the libraries that it replaces: attributes that the contract does not name
  * (`db.query.text`, `network.*`, the cluster's id), metrics of sessions and consumed messages, and all spans of what is
  * not sampled, also those that only carry its context on. A message that the service passes over has no span to forget.

@@ -143,6 +143,14 @@ export const arms: readonly Arm[] = [
   ratio(50),
   ratio(10),
   ratio(1),
+  sampled('consistent-10', '10 % of checkouts, and each trace says so, for others to reckon with', {
+    OTEL_TRACES_SAMPLER: 'parentbased_consistent_probability',
+    OTEL_TRACES_SAMPLER_ARG: '0.1',
+  }),
+  sampled('rate-limited-10', 'At most 10 checkouts a second', {
+    OTEL_TRACES_SAMPLER: 'parentbased_rate_limiting',
+    OTEL_TRACES_SAMPLER_ARG: '10',
+  }),
   {
     ...sampled(
       'tail-sampling',

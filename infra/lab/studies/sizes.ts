@@ -10,6 +10,8 @@ import { checkoutsOf } from '../../../producers/load/mix.ts'
 import { openLoop } from '../../../producers/load/open-loop.ts'
 import { query } from '../../../shared/backends/prometheus.ts'
 import { readJson } from '../../../shared/backends/read-json.ts'
+import { KafkaConnection } from '../../../shared/messaging/kafka.ts'
+import { createLogger } from '../../../shared/telemetry/logger.ts'
 import { seededRandom } from '../../chaos/random.ts'
 import type { Stack } from '../../native/open-stack.ts'
 import { openStack } from '../../native/open-stack.ts'
@@ -98,27 +100,43 @@ async function place(gatewayUrl: string, total: number): Promise<void> {
 
 async function readSizes(stack: Stack) {
   const [kafka, store, logs] = await Promise.all([
-    kafkaSize(join(stack.runDirectory, 'kafka', 'data')),
+    kafkaSize(stack),
     storeSize(stack.urls.mongodbUrl),
     logsSize(stack.urls.elasticsearchUrl),
   ])
   return { kafka, store, logs }
 }
 
-/** Messages have their records' own headers; the broker's own topics begin with two underscores. */
-async function kafkaSize(folder: string): Promise<SizesStudy['kafka']> {
-  const partitions = (await readdir(folder, { withFileTypes: true })).filter(
-    (entry) => entry.isDirectory() && !entry.name.startsWith('__'),
-  )
+/** The broker's own topics begin with two underscores, and are not what checkouts leave behind. */
+const isOwnTopic = (name: string): boolean => name.startsWith('__')
+
+async function kafkaSize(stack: Stack): Promise<SizesStudy['kafka']> {
+  const folder = join(stack.runDirectory, 'kafka', 'data')
   let bytes = 0
-  for (const { name } of partitions)
-    for (const file of await readdir(join(folder, name)))
-      if (file.endsWith('.log')) bytes += (await stat(join(folder, name, file))).size
-  return { messages: 0, bytes }
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (!entry.isDirectory() || isOwnTopic(entry.name)) continue
+    for (const file of await readdir(join(folder, entry.name)))
+      if (file.endsWith('.log')) bytes += (await stat(join(folder, entry.name, file))).size
+  }
+  return { messages: await countMessages(stack.urls.kafkaBrokers), bytes }
+}
+
+async function countMessages(broker: string): Promise<number> {
+  const log = createLogger('lab', 'error')
+  const admin = new KafkaConnection({ brokers: [broker], clientId: 'lab' }, log).client.admin()
+  await admin.connect()
+  try {
+    const topics = (await admin.listTopics()).filter((name) => !isOwnTopic(name))
+    const offsets = await Promise.all(topics.map((topic) => admin.fetchTopicOffsets(topic)))
+    return offsets.flat().reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0)
+  } finally {
+    await admin.disconnect()
+  }
 }
 
 const storeStats = z.object({ objects: z.number(), dataSize: z.number(), indexSize: z.number().default(0) })
-const buildInfo = z.object({ version: z.string(), ferretdb: z.unknown().optional() })
+/** FerretDB names the version of MongoDB that it stands for, and its own beside it. */
+const buildInfo = z.object({ version: z.string(), ferretdbVersion: z.string().optional() })
 
 async function storeSize(url: string): Promise<SizesStudy['store']> {
   const client = await new MongoClient(url).connect()
@@ -130,9 +148,9 @@ async function storeSize(url: string): Promise<SizesStudy['store']> {
     const stats = await Promise.all(
       names.map(async (name) => storeStats.parse(await client.db(name).stats())),
     )
-    const { ferretdb, version } = buildInfo.parse(await client.db('admin').command({ buildInfo: 1 }))
+    const { ferretdbVersion, version } = buildInfo.parse(await client.db('admin').command({ buildInfo: 1 }))
     return {
-      product: ferretdb === undefined ? `MongoDB ${version}` : 'FerretDB on SQLite',
+      product: ferretdbVersion === undefined ? `MongoDB ${version}` : `FerretDB ${ferretdbVersion} on SQLite`,
       documents: stats.reduce((sum, { objects }) => sum + objects, 0),
       bytes: stats.reduce((sum, { dataSize, indexSize }) => sum + dataSize + indexSize, 0),
     }

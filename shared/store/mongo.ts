@@ -3,6 +3,7 @@ import type { Db } from 'mongodb'
 import { MongoClient } from 'mongodb'
 import type { Service } from '../contracts/events.ts'
 import type { Credentials } from '../process/transport-security.ts'
+import './mongodb-ended-sockets.ts'
 
 export interface StoreConfig {
   /** mongodb:// or mongodb+srv:// */

@@ -14,12 +14,13 @@ export async function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath, args: [...args, '--lang=en-US'], env })
 }
 
-/** What a page complains of: errors of its scripts, of its console, and of its Content-Security-Policy. */
+/** What a page complains of: errors of its scripts, of its console with their address, and of its Content-Security-Policy. */
 export function complaintsOf(page: Page): string[] {
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+    if (message.type() !== 'error' && message.type() !== 'warning') return
+    complaints.push(`${message.text()} ${message.location().url}`)
   })
   return complaints
 }

@@ -260,10 +260,9 @@ describe('the console', function () {
       paths.filter((path) => path.startsWith('/console')),
       [],
     )
-    deepEqual(
-      complaints.map((text) => /status of \d+/.exec(text)?.[0] ?? text),
-      ['status of 422'], // Chromium's own line for the refused one
-    )
+    const refused =
+      'Failed to load resource: the server responded with a status of 422 (Unprocessable Entity)'
+    deepEqual(complaints, [`${refused} ${services.gatewayUrl}/checkouts`])
   })
 
   describe('before backends that do not answer', () => {

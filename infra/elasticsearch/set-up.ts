@@ -4,7 +4,7 @@
  * Running it again changes nothing but what was changed in the files. Credentials: ./credentials.ts.
  *
  * The native stack does without: its distribution has no lifecycle management and every run begins with empty
- * data. It puts the same template, so fields are the same everywhere.
+ * data. It puts the same template, so fields are the same everywhere, and makes the index before the Collector as well.
  */
 import { readFile } from 'node:fs/promises'
 import { elasticsearchHeaders } from '../../shared/backends/elasticsearch-credentials.ts'

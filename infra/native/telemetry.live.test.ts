@@ -35,6 +35,12 @@ describe('the native stack', function () {
   }
   const scope = { name: 'live-test' }
 
+  it('answers who looks for log lines before there is one', async () => {
+    const url = `${stack.urls.elasticsearchUrl}/sagascope-logs/_search`
+    const { hits } = await getJson<{ hits: { hits: unknown[] } }>(url)
+    deepEqual(hits.hits, [])
+  })
+
   it('shows a span in Jaeger', async () => {
     await sendOtlp('traces', {
       resourceSpans: [

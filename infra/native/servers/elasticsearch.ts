@@ -22,7 +22,7 @@ const javaOptions = '-Xms512m -Xmx512m -XX:TieredStopAtLevel=1'
 
 const templateFile = join(import.meta.dirname, '..', '..', 'elasticsearch', 'index-template.json')
 
-/** Elasticsearch, one node, with Sagascope's index template in place before `up` resolves. */
+/** Elasticsearch, one node, with Sagascope's index template and its first index in place before `up` resolves. */
 export function elasticsearch(options: ElasticsearchOptions): ServerDefinition {
   const { installation, javaHome, ports, run } = options
   const url = `http://127.0.0.1:${ports.elasticsearch}`
@@ -56,7 +56,7 @@ export function elasticsearch(options: ElasticsearchOptions): ServerDefinition {
       ...(userId === undefined ? {} : { userId }),
     }),
     isHealthy: () => answersOk(`${url}/_cluster/health?wait_for_status=yellow&timeout=1s`),
-    afterStart: () => putIndexTemplate(url),
+    afterStart: () => setUp(url),
   }
 }
 
@@ -80,13 +80,21 @@ xpack.security.enabled: false
 `
 }
 
-async function putIndexTemplate(url: string): Promise<void> {
-  const response = await fetch(`${url}/_index_template/sagascope-logs`, {
-    method: 'PUT',
-    headers: { 'content-type': 'application/json' },
-    body: await readFile(templateFile),
-  })
-  if (!response.ok) throw new Error(`Elasticsearch refused ${templateFile}: ${await response.text()}`)
+/**
+ * The index is made here rather than by the first line that arrives: until the shard of a new one has started, every
+ * search of it is answered with 503. A request that makes one is answered when it has.
+ */
+async function setUp(url: string): Promise<void> {
+  await put(`${url}/_index_template/sagascope-logs`, await readFile(templateFile, 'utf8'))
+  const index = `${url}/sagascope-logs`
+  const { status } = await fetch(index, { method: 'HEAD' })
+  if (status === 404) await put(index, '{}')
+}
+
+async function put(url: string, body: string): Promise<void> {
+  const headers = { 'content-type': 'application/json' }
+  const response = await fetch(url, { method: 'PUT', headers, body })
+  if (!response.ok) throw new Error(`Elasticsearch refused PUT ${url}: ${await response.text()}`)
 }
 
 function giveAway(folder: string, owner: number): void {

@@ -178,8 +178,9 @@ export async function openStack(options: StackOptions): Promise<Stack> {
     server: (name) => get(servers, name),
     async down({ keepRunDirectory = hasFailed } = {}) {
       stopping.abort()
-      // The Collector first: what it still holds goes to the others.
-      await servers.get('collector')?.down()
+      // The Collector first: what it still holds goes to the others. Log lines that nobody takes it would hold on to.
+      const collector = servers.get('collector')
+      await (names.includes('elasticsearch') ? collector?.down() : collector?.kill())
       await Promise.all([...servers.values()].map((server) => server.down()))
       await Promise.allSettled([...ready.values(), ...installations.values()])
       if (!keepRunDirectory) run.remove()

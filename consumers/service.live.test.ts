@@ -77,6 +77,7 @@ describe('the services, as processes, on the real Kafka and the real store', fun
     outbox.start()
     services = await prepareServices(stack, {
       MONGODB_DATABASE_PREFIX: store.databasePrefix,
+      KAFKA_SESSION_TIMEOUT_MILLIS: '6000', // the least that the broker takes: so long one that was killed is missed
       OFFSET_COMMIT_INTERVAL_MILLIS: '200',
       OUTBOX_SWEEP_INTERVAL_MILLIS: '500',
       OUTBOX_SWEEP_GRACE_MILLIS: '2000',

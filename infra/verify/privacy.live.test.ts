@@ -12,6 +12,7 @@ import { postCheckout, sampleCheckout, untilEnded } from './checkouts.ts'
 import { logsOfTrace } from '../../shared/backends/elasticsearch.ts'
 import { eventually } from './eventually.ts'
 import { fetchTrace } from '../../shared/backends/jaeger.ts'
+import { startImpatientGateway } from './impatient-gateway-for-tests.ts'
 import type { KafkaForTests } from './kafka-for-tests.ts'
 import { kafkaForTests } from './kafka-for-tests.ts'
 import { exemplarsUrl } from '../../shared/backends/prometheus.ts'
@@ -64,6 +65,7 @@ describe('what is personal', function () {
   let startedAt = 0
   let stack: Stack
   let services: Services
+  let impatient: Services
   let kafka: KafkaForTests
   const answers: GatewayAnswer[] = []
   const accepted: { readonly checkoutId: string; readonly traceId: string }[] = []
@@ -72,8 +74,11 @@ describe('what is personal', function () {
     stack = await stackForTests()
     await stack.allReady
     startedAt = Date.now()
-    services = await prepareServices(stack, { CHECKOUT_DEADLINE_MILLIS: '15000' })
-    await Promise.all(services.names.map((name) => services.up(name)))
+    services = await prepareServices(stack)
+    ;[impatient] = await Promise.all([
+      startImpatientGateway(stack, 3_000),
+      ...services.names.map((name) => services.up(name)),
+    ])
     kafka = await kafkaForTests([...topics, deadLetterTopic])
     await placeEveryCheckout()
     await sendWhatIsRefused()
@@ -82,20 +87,24 @@ describe('what is personal', function () {
   })
   after(async () => {
     await kafka.stop()
-    await services.down()
+    await Promise.all([services.down(), impatient.down()])
   })
 
   const withQuery = (path: string) =>
     `${path}?email=${encodeURIComponent(emailAt('query'))}&name=${canary}-query&token=tok_${canary}`
 
-  async function post(body: unknown, headers: Record<string, string>): Promise<GatewayAnswer> {
-    const answer = await postCheckout(services.gatewayUrl, body, headers, withQuery('/checkouts'))
+  async function post(
+    body: unknown,
+    headers: Record<string, string>,
+    { gatewayUrl }: Services = services,
+  ): Promise<GatewayAnswer> {
+    const answer = await postCheckout(gatewayUrl, body, headers, withQuery('/checkouts'))
     answers.push(answer)
     return answer
   }
 
-  async function place(where: string, body: unknown): Promise<Accepted> {
-    const answer = await post(body, canaryHeaders(where))
+  async function place(where: string, body: unknown, at?: Services): Promise<Accepted> {
+    const answer = await post(body, canaryHeaders(where), at)
     equal(answer.status, 202, JSON.stringify(answer.body))
     const { checkoutId, traceId } = answer.body as Accepted
     accepted.push({ checkoutId, traceId })
@@ -108,7 +117,7 @@ describe('what is personal', function () {
       equal((await untilEnded(services.gatewayUrl, checkoutId)).status, status, where)
     }
     await services.server('payments').down()
-    const { checkoutId } = await place('expired', checkout('expired'))
+    const { checkoutId } = await place('expired', checkout('expired'), impatient)
     await eventually('the deadline', async () => {
       const view = await readJson('the gateway', new URL(`/checkouts/${checkoutId}`, services.gatewayUrl))
       return JSON.stringify(view).includes('CheckoutExpired') || undefined

@@ -57,6 +57,20 @@ describe('the backends of the console', () => {
     equal(asked[0]?.url.pathname, `/api/v3/traces/${'a'.repeat(32)}`)
   })
 
+  it('takes a span that the Collector had to send again for one', async () => {
+    const [traceId, spanId] = ['a'.repeat(32), 'b'.repeat(16)]
+    const span = { traceId, spanId, name: 'x', startTimeUnixNano: '1000', endTimeUnixNano: '2000' }
+    const batch = {
+      resource: { attributes: [{ key: 'service.name', value: { stringValue: 'users' } }] },
+      scopeSpans: [{ spans: [span] }],
+    }
+    answer = () => ({ result: { resourceSpans: [batch, batch] } })
+    deepEqual(
+      (await backends.spansOfTrace(traceId)).map((each) => [each.service, each.spanId]),
+      [['users', spanId]],
+    )
+  })
+
   it('draws every chart over every range with one value for each moment, and none where there is none', async () => {
     answer = ({ searchParams }) => {
       const start = Number(searchParams.get('start'))

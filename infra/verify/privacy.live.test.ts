@@ -233,6 +233,7 @@ describe('what is personal', function () {
         url.searchParams.set('query.start_time_min', new Date(startedAt).toISOString())
         url.searchParams.set('query.start_time_max', new Date(Date.now() + 60_000).toISOString())
         url.searchParams.set('query.num_traces', '10000')
+        url.searchParams.set('query.raw_traces', 'true') // shared/backends/jaeger.ts says why
         const answer = await fetch(url)
         ok(answer.ok, `Jaeger answered ${answer.status}`)
         return answer.text()

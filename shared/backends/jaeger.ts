@@ -1,4 +1,10 @@
-/** Traces, read from Jaeger's API v3, which answers in OTLP's own shape (links and kinds included). */
+/**
+ * Traces, read from Jaeger's API v3, which answers in OTLP's own shape (links and kinds included).
+ *
+ * Always as they are, raw: else Jaeger 2.13 sorts their attributes first and drops spans that came twice, and with its
+ * store in memory it does so in what it keeps. Two who ask for a trace at the same time then mix up its attributes for
+ * good, those of its resources included; a service was found to be called amd64.
+ */
 import { z } from 'zod'
 import { services } from '../contracts/events.ts'
 import type { TraceSpan } from '../traces/trace.ts'
@@ -52,6 +58,7 @@ export async function fetchTrace(
   limits?: ReadLimits,
 ): Promise<TraceSpan[] | undefined> {
   const url = new URL(`/api/v3/traces/${traceId}`, jaegerUrl)
+  url.searchParams.set('raw_traces', 'true')
   const body = await readJson('Jaeger', url, undefined, {}, limits)
   if (body === undefined) return undefined
   const spans = answer
@@ -61,7 +68,9 @@ export async function fetchTrace(
         scope.spans.map((span) => toTraceSpan(resource.attributes['service.name'] ?? 'unknown', span)),
       ),
     )
-  return spans.sort((a, b) => a.startMicros - b.startMicros)
+  // What the Collector had to send again is one span all the same.
+  const once = new Map(spans.map((span) => [span.spanId, span]))
+  return [...once.values()].sort((a, b) => a.startMicros - b.startMicros)
 }
 
 const found = z.object({ data: z.array(z.object({ traceID: z.string() })) })
@@ -93,6 +102,7 @@ export async function findTraceIds(
 ): Promise<string[]> {
   // The API before v3, which Jaeger's own pages use: over HTTP v3 cannot search by attribute.
   const url = new URL('/api/traces', jaegerUrl)
+  url.searchParams.set('raw', 'true')
   url.searchParams.set('service', asked.service)
   if (asked.operation !== undefined) url.searchParams.set('operation', asked.operation)
   if (asked.fromMicros !== undefined) url.searchParams.set('start', String(asked.fromMicros))
@@ -121,10 +131,11 @@ export async function findTraces(jaegerUrl: string, asked: TraceSearch): Promise
 export async function findTracesOfSaga(jaegerUrl: string, sagaId: string): Promise<TraceSpan[]> {
   const attributes = { 'saga.id': sagaId }
   const found = await Promise.all(
-    ['gateway', ...services].map((service) => findTraces(jaegerUrl, { service, attributes })),
+    ['gateway', ...services].map((service) => findTraceIds(jaegerUrl, { service, attributes })),
   )
-  const traces = new Map(found.flat().map((spans) => [spans[0]?.traceId, spans]))
-  return [...traces.values()]
+  const traces = await Promise.all([...new Set(found.flat())].map((id) => fetchTrace(jaegerUrl, id)))
+  return traces
+    .filter((spans) => spans !== undefined)
     .filter(hasStep)
     .flat()
     .sort((a, b) => a.startMicros - b.startMicros)

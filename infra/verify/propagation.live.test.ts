@@ -187,11 +187,10 @@ describe('trace context, end to end on real servers', function () {
         }
         services = await prepareServices(stack, environment)
         started.push(services)
-        // First the gateway: the checkout service has the same commits, and would sweep them as well.
-        await services.up('gateway')
+        // The gateway before the checkout service, which has the same commits and would sweep them as well.
+        await Promise.all((['gateway', 'users', 'orders'] as const).map((name) => services.up(name)))
         await kafka.untilMessage('what was left in the store', ({ key }) => key === late.checkoutId)
-        const others = services.names.filter((name) => name !== 'gateway' && name !== 'payments')
-        await Promise.all(others.map((name) => services.up(name)))
+        await services.up('checkout')
         const url = new URL(`/checkouts/${late.checkoutId}`, services.gatewayUrl)
         await eventually('the expiry', async () =>
           JSON.stringify(await readJson('the gateway', url)).includes('CheckoutExpired') ? true : undefined,
@@ -312,32 +311,51 @@ describe('trace context, end to end on real servers', function () {
         equal(answer.headers.tracestate, hops === 'parent' ? 'vendor=1' : undefined)
       })
 
-      for (const [name, headersOf] of Object.entries(spellings)) {
-        it(`a message of a client that writes ${name} is ${hops === 'link' ? 'linked to its span' : 'in its trace'}`, async () => {
-          const foreign = foreignSpan()
-          const consumer = await consumedBy('users', await produceRequest(headersOf(foreign)))
-          deepEqual(consumer.links, [foreign])
-          if (hops === 'parent') {
-            deepEqual([consumer.traceId, consumer.parentSpanId], [foreign.traceId, foreign.spanId])
-          } else {
-            ok(isRoot(consumer))
+      describe('a message of a client that is not ours', () => {
+        const sent = new Map<string, { readonly foreign: ForeignSpan; readonly checkoutId: string }>()
+        // All at once, for what takes its time is the way of their spans.
+        before(async () => {
+          const writers = [
+            ...Object.entries(spellings),
+            ...Object.entries(hostile).map(([name, { headers }]) => [name, headers] as const),
+          ]
+          for (const [name, headersOf] of writers) {
+            const foreign = foreignSpan()
+            sent.set(name, { foreign, checkoutId: await produceRequest(headersOf(foreign)) })
           }
         })
-      }
+        const messageWith = (name: string) => {
+          const message = sent.get(name)
+          ok(message)
+          return message
+        }
 
-      for (const [name, { headers, goesOn }] of Object.entries(hostile)) {
-        it(`a message with ${name} is answered, and nothing of it travels on${goesOn ? ' but its trace' : ''}`, async () => {
-          const foreign = foreignSpan()
-          const checkoutId = await produceRequest(headers(foreign))
-          const answer = await answerOf(checkoutId)
-          for (const header of Object.keys(answer.headers)) {
-            ok(!header.startsWith('x-tag') && header !== 'tracestate' && header !== 'baggage', header)
-          }
-          const consumer = await consumedBy('users', checkoutId)
-          deepEqual(consumer.links, goesOn ? [foreign] : [])
-          equal(consumer.traceId === foreign.traceId, goesOn && hops === 'parent')
-        })
-      }
+        for (const name of Object.keys(spellings)) {
+          it(`who writes ${name} is ${hops === 'link' ? 'linked to its span' : 'in its trace'}`, async () => {
+            const { foreign, checkoutId } = messageWith(name)
+            const consumer = await consumedBy('users', checkoutId)
+            deepEqual(consumer.links, [foreign])
+            if (hops === 'parent') {
+              deepEqual([consumer.traceId, consumer.parentSpanId], [foreign.traceId, foreign.spanId])
+            } else {
+              ok(isRoot(consumer))
+            }
+          })
+        }
+
+        for (const [name, { goesOn }] of Object.entries(hostile)) {
+          it(`with ${name} is answered, and nothing of it travels on${goesOn ? ' but its trace' : ''}`, async () => {
+            const { foreign, checkoutId } = messageWith(name)
+            const answer = await answerOf(checkoutId)
+            for (const header of Object.keys(answer.headers)) {
+              ok(!header.startsWith('x-tag') && header !== 'tracestate' && header !== 'baggage', header)
+            }
+            const consumer = await consumedBy('users', checkoutId)
+            deepEqual(consumer.links, goesOn ? [foreign] : [])
+            equal(consumer.traceId === foreign.traceId, goesOn && hops === 'parent')
+          })
+        }
+      })
 
       describe('a checkout that a crash left in the store, and that is over its deadline', () => {
         let spans: TraceSpan[]

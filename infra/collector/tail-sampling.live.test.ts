@@ -33,6 +33,7 @@ describe('tail sampling in the Collector', function () {
         `file:${join(import.meta.dirname, 'overlays', 'tail-sampling.yaml')}`,
         `yaml:exporters::file::path: ${join(folder, 'kept.json')}`,
         'yaml:service::pipelines::traces::exporters: [file]',
+        'yaml:connectors::span_metrics::metrics_flush_interval: 200ms',
       ].map((source) => `--config=${source}`),
       directory: folder,
       environment: {

@@ -7,13 +7,17 @@ import { eventually } from '../verify/eventually.ts'
 import { announceTo, labGauges } from './announce.ts'
 import { madeUpResult } from './report/lab-result-for-tests.ts'
 
-/** A Collector and a Prometheus of its own, with the configuration that all share. */
+/** A Collector and a Prometheus of its own, with the configuration that all share, but that each scrape is waited for. */
 describe('an arm of the lab, announced', function () {
   this.timeout(15 * 60_000) // the first time, both are compiled
 
   let stack: Stack
   before(async () => {
-    stack = await openStack({ ports: await pickFreePorts(), only: ['collector', 'prometheus'] })
+    stack = await openStack({
+      ports: await pickFreePorts(),
+      only: ['collector', 'prometheus'],
+      prometheus: { interval: '500ms' },
+    })
     await stack.allReady
   })
   after(() => stack.down())

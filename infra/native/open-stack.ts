@@ -30,7 +30,7 @@ export interface StackOptions {
   kafka?: Pick<KafkaOptions, 'listeners' | 'access' | 'properties'>
   mongodb?: Pick<MongodbOptions, 'access'>
   collector?: Pick<CollectorOptions, 'overlays' | 'environment'>
-  prometheus?: Pick<PrometheusOptions, 'configuration'>
+  prometheus?: Pick<PrometheusOptions, 'configuration' | 'interval'>
 }
 
 export interface Stack {

@@ -57,7 +57,7 @@ describe('the saga, end to end on real servers', function () {
         last = now
         return still ? now : undefined
       },
-      { intervalMillis: 6_000 },
+      { intervalMillis: 3_000 },
     )
   }
 

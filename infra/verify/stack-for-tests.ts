@@ -10,7 +10,8 @@ let stack: Promise<Stack> | undefined
 
 /** The stack of this run; ask `ready(name)` for the servers that a test needs. */
 export function stackForTests(): Promise<Stack> {
-  stack ??= pickFreePorts().then((ports) => openStack({ ports }))
+  // Most who ask Prometheus wait for the next scrape.
+  stack ??= pickFreePorts().then((ports) => openStack({ ports, prometheus: { interval: '2s' } }))
   return stack
 }
 

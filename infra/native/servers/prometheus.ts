@@ -1,4 +1,4 @@
-import { copyFile, cp, writeFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { InternalPorts, Ports } from '../ports.ts'
 import type { RunDirectory } from '../run-directory.ts'
@@ -11,6 +11,8 @@ export interface PrometheusOptions {
   run: RunDirectory
   /** A folder with prometheus.yml and rules/; the shared one unless told. */
   configuration?: string
+  /** From one scrape and one evaluation of rules to the next; what the configuration says unless told. */
+  interval?: string
 }
 
 const shared = join(import.meta.dirname, '..', '..', 'prometheus')
@@ -21,13 +23,19 @@ export function prometheus({
   ports,
   run,
   configuration = shared,
+  interval,
 }: PrometheusOptions): ServerDefinition {
   const folder = run.folder('prometheus')
   const address = `127.0.0.1:${ports.prometheus}`
   return {
     name: 'prometheus',
     async prepare() {
-      await copyFile(join(configuration, 'prometheus.yml'), join(folder, 'prometheus.yml'))
+      const settings = await readFile(join(configuration, 'prometheus.yml'), 'utf8')
+      const global = /^( +(?:scrape|evaluation)_interval:) .+$/gm
+      await writeFile(
+        join(folder, 'prometheus.yml'),
+        interval === undefined ? settings : settings.replaceAll(global, `$1 ${interval}`),
+      )
       await cp(join(configuration, 'rules'), join(folder, 'rules'), { recursive: true })
       const targetFolder = run.folder('prometheus/targets')
       const write = (name: string, targets: readonly number[]) =>

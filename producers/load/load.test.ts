@@ -38,14 +38,35 @@ describe('npm run load, without a system', function () {
 
   let gateway: GatewayForTests
   let folder: string
+  // Whoever looks for a Kafka that is away does so for some seconds, which the others need not wait for.
+  let gatewayOfDeaf: GatewayForTests
+  let gatewayOfInterrupted: GatewayForTests
+  let deaf: Promise<Ran>
+  let interrupted: Promise<Ran>
   before(async () => {
     gateway = await gatewayForTests()
+    gatewayOfDeaf = await gatewayForTests()
+    gatewayOfInterrupted = await gatewayForTests()
     folder = mkdtempSync(join(tmpdir(), 'sagascope-load-test-'))
+    deaf = load(['--gateway', gatewayOfDeaf.url, '--end-by', 'kafka'], { KAFKA_BROKERS: '127.0.0.1:1' })
+    interrupted = loadUntilInterrupted()
   })
   after(async () => {
     rmSync(folder, { recursive: true })
-    await gateway.close()
+    await Promise.all([gateway, gatewayOfDeaf, gatewayOfInterrupted].map((each) => each.close()))
   })
+
+  function loadUntilInterrupted(): Promise<Ran> {
+    const args = [
+      ...['--gateway', gatewayOfInterrupted.url, '--rate', '10', '--duration', '5m'],
+      ...['--mix', 'completed=1', '--out', join(folder, 'interrupted')],
+    ]
+    let signals = 0
+    return load(args, { KAFKA_BROKERS: '127.0.0.1:1' }, (progress, child) => {
+      // Twice, as npm does it.
+      for (; / 2 s {2}\d+\/3000 /.test(progress) && signals < 2; signals++) child.kill('SIGINT')
+    })
+  }
 
   it('says how it is used, and what it did not understand', async () => {
     const [help, strange, misled] = await Promise.all([
@@ -59,17 +80,6 @@ describe('npm run load, without a system', function () {
     match(strange.stderr, /"eaten", which is no kind.*\nnpm run load -- --help tells more\./)
     equal(misled.exitCode, 2)
     match(misled.stderr, /^KAFKA_BROKERS: "nowhere" is refused/)
-  })
-
-  it('says where the gateway or Kafka is not', async () => {
-    const [away, deaf] = await Promise.all([
-      load([], { GATEWAY_URL: 'http://127.0.0.1:1' }),
-      load(['--gateway', gateway.url, '--end-by', 'kafka'], { KAFKA_BROKERS: '127.0.0.1:1' }),
-    ])
-    deepEqual([away.exitCode, deaf.exitCode], [3, 3])
-    match(away.stderr, /^The gateway does not answer at http:\/\/127\.0\.0\.1:1: ECONNREFUSED\. --gateway or/)
-    match(deaf.stderr, /^Kafka does not answer at 127\.0\.0\.1:1.*--end-by gateway does without it\./)
-    equal(gateway.requests.length, 0)
   })
 
   it('sends nothing in a dry run, and says what it would do', async () => {
@@ -119,30 +129,22 @@ describe('npm run load, without a system', function () {
     match(stdout, /^FAILED: p99 to the end is .*, above 1\.0 ms\.$/m)
   })
 
+  it('says where the gateway or Kafka is not', async () => {
+    const away = await load([], { GATEWAY_URL: 'http://127.0.0.1:1' })
+    const { exitCode, stderr } = await deaf
+    deepEqual([away.exitCode, exitCode], [3, 3])
+    match(away.stderr, /^The gateway does not answer at http:\/\/127\.0\.0\.1:1: ECONNREFUSED\. --gateway or/)
+    match(stderr, /^Kafka does not answer at 127\.0\.0\.1:1.*--end-by gateway does without it\./)
+    equal(gatewayOfDeaf.requests.length, 0)
+  })
+
   it('does without Kafka; ends its arrivals on Ctrl-C, waits for what is under way, and writes what it has', async () => {
-    const out = join(folder, 'interrupted')
-    const args = [
-      '--gateway',
-      gateway.url,
-      '--rate',
-      '10',
-      '--duration',
-      '5m',
-      '--mix',
-      'completed=1',
-      '--out',
-      out,
-    ]
-    let signals = 0
-    const { exitCode, stderr } = await load(args, { KAFKA_BROKERS: '127.0.0.1:1' }, (progress, child) => {
-      // Twice, as npm does it.
-      for (; / 2 s {2}\d+\/3000 /.test(progress) && signals < 2; signals++) child.kill('SIGINT')
-    })
+    const { exitCode, stderr } = await interrupted
     match(stderr, /Kafka does not answer at 127\.0\.0\.1:1: .*The gateway is asked instead/)
     match(stderr, /No more arrivals; waiting for what is under way/)
     equal(exitCode, 130)
-    const { interrupted, tally } = readLoadResult(join(out, 'load.json'))
-    deepEqual([interrupted, tally.open, tally.accepted], [true, 0, tally.arrived])
+    const { interrupted: isInterrupted, tally } = readLoadResult(join(folder, 'interrupted', 'load.json'))
+    deepEqual([isInterrupted, tally.open, tally.accepted], [true, 0, tally.arrived])
     ok(tally.arrived >= 10 && tally.arrived < 100, `${tally.arrived}`)
   })
 })

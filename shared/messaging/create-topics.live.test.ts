@@ -30,7 +30,10 @@ describe('the command that creates the topics', function () {
   // A Kafka of its own: in that of the other tests the topics are there already.
   let stack: Stack
   let environment: NodeJS.ProcessEnv
+  /** It looks for a while, and meanwhile the other's Kafka starts. */
+  let away: Promise<Outcome>
   before(async () => {
+    away = createTopics({ KAFKA_BROKERS: '127.0.0.1:9' })
     stack = await openStack({ ports: await pickFreePorts(), only: ['kafka'] })
     await stack.allReady
     environment = { KAFKA_BROKERS: stack.urls.kafkaBrokers, KAFKA_TOPIC_PARTITIONS: '3' }
@@ -56,9 +59,9 @@ describe('the command that creates the topics', function () {
   })
 
   it('says where it looked for a Kafka that is away, and what it did not understand', async () => {
-    const away = await createTopics({ KAFKA_BROKERS: '127.0.0.1:9' })
-    equal(away.code, 3)
-    match(away.said, /^Kafka does not answer at 127\.0\.0\.1:9: .*KAFKA_BROKERS says where it is\.$/m)
+    const { code, said } = await away
+    equal(code, 3)
+    match(said, /^Kafka does not answer at 127\.0\.0\.1:9: .*KAFKA_BROKERS says where it is\.$/m)
     const misspelt = await createTopics({}, '--dryrun')
     equal(misspelt.code, 2)
     match(misspelt.said, /^Unknown option '--dryrun'/)

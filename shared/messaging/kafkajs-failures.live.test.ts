@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '../../infra/verify/eventually.ts'
+import { sideBySide } from '../../infra/verify/side-by-side-for-tests.ts'
 import type { Stack } from '../../infra/native/open-stack.ts'
 import { openStack } from '../../infra/native/open-stack.ts'
 import type { Ports } from '../../infra/native/ports.ts'
@@ -298,14 +299,7 @@ describe('kafkajs, where it is known to fail', function () {
   }
 
   describe('with a broker', () => {
-    const begun = new Map<string, Promise<void>>()
-    before(() => {
-      for (const [title, test] of Object.entries(waiting)) {
-        const ended = test()
-        ended.catch(() => undefined) // its own test tells
-        begun.set(title, ended)
-      }
-    })
+    const tellOfWaiting = sideBySide(waiting)
 
     it(
       'joins once the coordinator has loaded, which it refuses to while it does',
@@ -384,7 +378,7 @@ describe('kafkajs, where it is known to fail', function () {
       }),
     )
 
-    for (const title of Object.keys(waiting)) it(title, () => begun.get(title))
+    tellOfWaiting()
 
     it(
       'does not disturb the group after standing still past its session: it rejoins, and rewinds nothing',

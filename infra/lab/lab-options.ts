@@ -9,7 +9,13 @@ import type { ComparePlan } from './compare-arms.ts'
 import type { LabResult } from './lab-result.ts'
 import type { StudyName } from './study-results.ts'
 
-export const runnableStudies = ['idle', 'outbox', 'outage', 'growth'] as const satisfies readonly StudyName[]
+export const runnableStudies = [
+  'idle',
+  'outbox',
+  'outage',
+  'growth',
+  'sizes',
+] as const satisfies readonly StudyName[]
 export type RunnableStudy = (typeof runnableStudies)[number]
 
 export interface LabOptions {

@@ -11,22 +11,24 @@ import { help, parseCommandLine } from './lab-options.ts'
 import type { Comparison, LabResult } from './lab-result.ts'
 import { readLabResult, resultFormat } from './lab-result.ts'
 import { choosePinning } from './pinning.ts'
+import { resultFile, writeReport } from './report/write-report.ts'
 import { studyGrowth } from './studies/growth.ts'
 import { studyIdle } from './studies/idle.ts'
 import { studyOutage } from './studies/outage.ts'
 import { studyOutbox } from './studies/outbox.ts'
+import { studySizes } from './studies/sizes.ts'
 import type { Study } from './studies/study.ts'
 import { studyFile } from './study-results.ts'
 import { commitOfCode, thisMachine } from './this-machine.ts'
 
 const badUsage = 2
-const resultFile = 'lab.json'
 
 const studies: Readonly<Record<RunnableStudy, Study<unknown>>> = {
   idle: studyIdle,
   outbox: studyOutbox,
   outage: studyOutage,
   growth: studyGrowth,
+  sizes: studySizes,
 }
 
 function main(): Promise<void> | undefined {
@@ -85,6 +87,10 @@ function lab(options: LabOptions): Promise<never> {
       })
     }
     console.log(folder)
+    // Studies alone have no arms to report on.
+    if (!existsSync(join(folder, resultFile))) return
+    const { lab: reported } = writeReport(folder)
+    if (reported.voidBecause !== undefined) throw new Error(`The run is void: ${reported.voidBecause}.`)
   })
 }
 

@@ -15,7 +15,7 @@ describe('the native stack', function () {
   let stack: Stack
 
   before(async () => {
-    stack = await openStack({ ports: await pickFreePorts() })
+    stack = await openStack({ ports: await pickFreePorts(), prometheus: { interval: '1s' } })
     await Promise.race([stack.allReady, rejectedBy(stack.failed)])
   })
 

@@ -14,7 +14,7 @@ describe('a load with poison in it', function () {
   this.timeout(300_000)
 
   /** Long enough for all others on a busy machine; what always fails is at its end then. */
-  const deadlineMillis = 25_000
+  const deadlineMillis = 15_000
   let services: Services
   let store: StoreConnection & { readonly databasePrefix: string }
   let kafka: KafkaConnection

@@ -10,8 +10,14 @@ let stack: Promise<Stack> | undefined
 
 /** The stack of this run; ask `ready(name)` for the servers that a test needs. */
 export function stackForTests(): Promise<Stack> {
-  // Most who ask Prometheus wait for the next scrape.
-  stack ??= pickFreePorts().then((ports) => openStack({ ports, prometheus: { interval: '2s' } }))
+  stack ??= pickFreePorts().then((ports) =>
+    openStack({
+      ports,
+      // Most who ask Prometheus wait for the next scrape.
+      prometheus: { interval: '2s' },
+      collector: { overlays: ['../verify/collector-for-tests.yaml'] },
+    }),
+  )
   return stack
 }
 

@@ -1,25 +1,10 @@
 // `npm run chaos`: checkouts under faults, and whether every promise was kept.
 import { runUntilStopped } from '../native/run-until-stopped.ts'
 import type { ChaosOptions } from './chaos-options.ts'
-import { BadUsage } from '../../shared/process/command-line.ts'
+import { runCommand } from '../../shared/process/command-line.ts'
 import { help, parseCommandLine } from './chaos-options.ts'
 import { describeResult, hasPassed } from './chaos-report.ts'
 import { runChaos } from './run-chaos.ts'
-
-const badUsage = 2
-
-function main(): Promise<void> | undefined {
-  try {
-    const options = parseCommandLine(process.argv.slice(2))
-    if (options !== 'help') return chaos(options)
-    console.log(help)
-  } catch (error) {
-    if (!(error instanceof BadUsage)) throw error
-    console.error(`${error.message}\nnpm run chaos -- --help tells more.`)
-    process.exitCode = badUsage
-  }
-  return undefined
-}
 
 function chaos({ json, ...options }: ChaosOptions & { json: boolean }): Promise<never> {
   return runUntilStopped(async (onStop) => {
@@ -29,4 +14,9 @@ function chaos({ json, ...options }: ChaosOptions & { json: boolean }): Promise<
   })
 }
 
-await main()
+await runCommand({
+  name: 'npm run chaos',
+  help,
+  parse: () => parseCommandLine(process.argv.slice(2)),
+  run: chaos,
+})

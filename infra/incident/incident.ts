@@ -2,10 +2,10 @@
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { BadUsage } from '../../shared/process/command-line.ts'
+import { runCommand } from '../../shared/process/command-line.ts'
 import { runUntilStopped } from '../native/run-until-stopped.ts'
 import type { CommandLine } from './incident-options.ts'
-import { exitCodes, help, parseCommandLine } from './incident-options.ts'
+import { help, parseCommandLine } from './incident-options.ts'
 import {
   describeEntry,
   describePages,
@@ -20,26 +20,12 @@ import { runIncident } from './run-incident.ts'
 
 const docs = new URL('README.md', import.meta.url)
 
-function main(): Promise<void> | undefined {
-  try {
-    const options = parseCommandLine(process.argv.slice(2), process.env)
-    if (options === 'help') {
-      console.log(help)
-      return undefined
-    }
-    if (options.dryRun) {
-      const { incident, json } = options
-      const plan = [...describePlan(incident), 'Nothing was started: this is a dry run.']
-      console.log(json ? JSON.stringify(planOf(incident)) : plan.join('\n'))
-      return undefined
-    }
-    return incident(options)
-  } catch (error) {
-    if (!(error instanceof BadUsage)) throw error
-    console.error(`${error.message}\nnpm run incident -- --help tells more.`)
-    process.exitCode = exitCodes.badUsage
-  }
-  return undefined
+function run({ dryRun, ...options }: CommandLine & { readonly dryRun: boolean }): Promise<void> {
+  if (!dryRun) return incident(options)
+  const { incident: planned, json } = options
+  const plan = [...describePlan(planned), 'Nothing was started: this is a dry run.']
+  console.log(json ? JSON.stringify(planOf(planned)) : plan.join('\n'))
+  return Promise.resolve()
 }
 
 const incident = ({ incident, json, writeDocs, ...options }: CommandLine): Promise<void> =>
@@ -98,4 +84,9 @@ function clearProgress(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[2K')
 }
 
-await main()
+await runCommand({
+  name: 'npm run incident',
+  help,
+  parse: () => parseCommandLine(process.argv.slice(2), process.env),
+  run,
+})

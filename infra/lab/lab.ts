@@ -1,7 +1,7 @@
 // `npm run lab`: what telemetry costs, measured on this machine.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { BadUsage } from '../../shared/process/command-line.ts'
+import { runCommand } from '../../shared/process/command-line.ts'
 import { runUntilStopped } from '../native/run-until-stopped.ts'
 import { announceTo } from './announce.ts'
 import { armNamed } from './arms/arms.ts'
@@ -21,27 +21,12 @@ import type { Study } from './studies/study.ts'
 import { studyFile } from './study-results.ts'
 import { commitOfCode, thisMachine } from './this-machine.ts'
 
-const badUsage = 2
-
 const studies: Readonly<Record<RunnableStudy, Study<unknown>>> = {
   idle: studyIdle,
   outbox: studyOutbox,
   outage: studyOutage,
   growth: studyGrowth,
   sizes: studySizes,
-}
-
-function main(): Promise<void> | undefined {
-  try {
-    const options = parseCommandLine(process.argv.slice(2))
-    if (options !== 'help') return lab(options)
-    console.log(help)
-  } catch (error) {
-    if (!(error instanceof BadUsage)) throw error
-    console.error(`${error.message}\nnpm run lab -- --help tells more.`)
-    process.exitCode = badUsage
-  }
-  return undefined
 }
 
 function lab(options: LabOptions): Promise<never> {
@@ -122,4 +107,9 @@ function recordIn(folder: string, form: LabResult['form'], machine: LabResult['m
 const write = (path: string, content: object): void =>
   writeFileSync(path, `${JSON.stringify(content, undefined, 2)}\n`)
 
-await main()
+await runCommand({
+  name: 'npm run lab',
+  help,
+  parse: () => parseCommandLine(process.argv.slice(2)),
+  run: lab,
+})

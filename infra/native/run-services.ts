@@ -1,5 +1,5 @@
 // `npm run services`: the services alone, for servers that run already; Ctrl-C and again is how a change is tried.
-import { BadUsage, parseOptions } from '../../shared/process/command-line.ts'
+import { parseOptions, runCommand } from '../../shared/process/command-line.ts'
 import { urlsOf } from './open-stack.ts'
 import type { Ports } from './ports.ts'
 import { answers, portTable, readPorts, requireFreePorts } from './ports.ts'
@@ -18,17 +18,9 @@ move their ports are the same, npm run stack -- --help names them.
 
 Exit codes: 1 something has failed, or a server does not answer, 2 not understood, 130 interrupted.`
 
-function main(): Promise<void> | undefined {
-  try {
-    const { values } = parseOptions({ options: { help: { type: 'boolean', short: 'h' } } })
-    if (values.help !== true) return runServices()
-    console.log(help)
-  } catch (error) {
-    if (!(error instanceof BadUsage)) throw error
-    console.error(`${error.message}\nnpm run services -- --help tells more.`)
-    process.exitCode = 2
-  }
-  return undefined
+function parse(): 'help' | object {
+  const { values } = parseOptions({ options: { help: { type: 'boolean', short: 'h' } } })
+  return values.help === true ? 'help' : {}
 }
 
 const runServices = (): Promise<void> =>
@@ -69,4 +61,4 @@ async function requireServers(ports: Ports): Promise<void> {
   if (complaints.length > 0) throw new Error([...complaints, 'npm run stack starts the servers.'].join('\n'))
 }
 
-await main()
+await runCommand({ name: 'npm run services', help, parse, run: runServices })

@@ -4,24 +4,9 @@ import { join } from 'node:path'
 import { runUntilStopped } from '../native/run-until-stopped.ts'
 import { runSoak } from './run-soak.ts'
 import type { SoakOptions } from './soak-options.ts'
-import { BadUsage } from '../../shared/process/command-line.ts'
+import { runCommand } from '../../shared/process/command-line.ts'
 import { help, parseCommandLine } from './soak-options.ts'
 import { judge, toMarkdown, toSvg } from './soak-report.ts'
-
-const badUsage = 2
-
-function main(): Promise<void> | undefined {
-  try {
-    const options = parseCommandLine(process.argv.slice(2))
-    if (options !== 'help') return soak(options)
-    console.log(help)
-  } catch (error) {
-    if (!(error instanceof BadUsage)) throw error
-    console.error(`${error.message}\nnpm run soak -- --help tells more.`)
-    process.exitCode = badUsage
-  }
-  return undefined
-}
 
 const soak = (options: SoakOptions): Promise<void> =>
   runUntilStopped(async (onStop) => {
@@ -40,4 +25,9 @@ const soak = (options: SoakOptions): Promise<void> =>
     if (!result.passed) throw new Error('the soak has failed')
   })
 
-await main()
+await runCommand({
+  name: 'npm run soak',
+  help,
+  parse: () => parseCommandLine(process.argv.slice(2)),
+  run: soak,
+})

@@ -4,30 +4,16 @@ import { pickFreePorts } from '../../infra/native/ports.ts'
 import { runUntilStopped } from '../../infra/native/run-until-stopped.ts'
 import { prepareServices } from '../../infra/native/services.ts'
 import { KafkaConnection } from '../../shared/messaging/kafka.ts'
-import { BadUsage } from '../../shared/process/command-line.ts'
+import { runCommand } from '../../shared/process/command-line.ts'
 import { createLogger } from '../../shared/telemetry/logger.ts'
 import { runPoison } from './poison.ts'
 import type { PoisonOptions } from './poison-options.ts'
 import { help, parseCommandLine } from './poison-options.ts'
 import { describePoison, faultsOf } from './poison-report.ts'
 
-const badUsage = 2
 /** Slices long enough that one message which fails at every attempt weighs little more than it would all day. */
 const slices = 8
 const deadlineMillis = 60_000
-
-function main(): Promise<void> | undefined {
-  try {
-    const options = parseCommandLine(process.argv.slice(2))
-    if (options !== 'help') return poisonLoad(options)
-    console.log(help)
-  } catch (error) {
-    if (!(error instanceof BadUsage)) throw error
-    console.error(`${error.message}\nnpm run poison-load -- --help tells more.`)
-    process.exitCode = badUsage
-  }
-  return undefined
-}
 
 const poisonLoad = ({ checkouts, ratePerSecond }: PoisonOptions): Promise<void> =>
   runUntilStopped(async (onStop) => {
@@ -70,4 +56,9 @@ const poisonLoad = ({ checkouts, ratePerSecond }: PoisonOptions): Promise<void> 
     if (faults.length > 0) throw new Error(faults.join('\n'))
   })
 
-await main()
+await runCommand({
+  name: 'npm run poison-load',
+  help,
+  parse: () => parseCommandLine(process.argv.slice(2)),
+  run: poisonLoad,
+})

@@ -1,5 +1,12 @@
-import { equal, throws } from 'node:assert/strict'
-import { BadUsage, parseOptions, pointInTime, ratePerSecond, wholeNumber } from './command-line.ts'
+import { deepEqual, equal, rejects, throws } from 'node:assert/strict'
+import {
+  BadUsage,
+  parseOptions,
+  pointInTime,
+  ratePerSecond,
+  runCommand,
+  wholeNumber,
+} from './command-line.ts'
 
 describe('a command line', () => {
   it('is read as node:util reads it, and what that does not know is bad usage', () => {
@@ -32,5 +39,55 @@ describe('a command line', () => {
     for (const wrong of ['0', '-1', '10001', 'fast', '']) {
       throws(() => ratePerSecond('--rate', wrong), /--rate ".*" is no number of messages a second/, wrong)
     }
+  })
+})
+
+describe('a command', () => {
+  const { log, error } = console
+  const { exitCode } = process
+  let said: string[]
+  let ran: object[]
+  beforeEach(() => {
+    said = []
+    ran = []
+    console.log = (line: string) => said.push(`out: ${line}`)
+    console.error = (line: string) => said.push(`err: ${line}`)
+  })
+  afterEach(() => {
+    Object.assign(console, { log, error })
+    process.exitCode = exitCode
+  })
+
+  const command = (parse: () => { rate: number } | 'help') =>
+    runCommand({
+      name: 'npm run something',
+      help: 'Does something.',
+      parse,
+      run: (options) => Promise.resolve(void ran.push(options)),
+    })
+
+  it('is run with its options', async () => {
+    await command(() => ({ rate: 7 }))
+    deepEqual([ran, said, process.exitCode], [[{ rate: 7 }], [], exitCode])
+  })
+
+  it('says how it is used, when asked', async () => {
+    await command(() => 'help')
+    deepEqual([ran, said, process.exitCode], [[], ['out: Does something.'], exitCode])
+  })
+
+  it('says what was not understood, and ends with 2', async () => {
+    await command(() => {
+      throw new BadUsage('--rate is "fast".')
+    })
+    const line = 'err: --rate is "fast".\nnpm run something -- --help tells more.'
+    deepEqual([ran, said, process.exitCode], [[], [line], 2])
+  })
+
+  it('hides no other failure', async () => {
+    const failing = command(() => {
+      throw new TypeError('a defect')
+    })
+    await rejects(failing, /a defect/)
   })
 })

@@ -7,6 +7,38 @@ export class BadUsage extends Error {
   readonly code = 'bad_usage'
 }
 
+/** For a command line that is not understood. */
+const badUsageExitCode = 2
+
+export interface Command<Options extends object> {
+  /** As it is typed: `npm run chaos`. */
+  readonly name: string
+  readonly help: string
+  /** @throws BadUsage */
+  readonly parse: () => Options | 'help'
+  readonly run: (options: Options) => Promise<void>
+}
+
+/** Runs a command; or says how it is used, or what of it was not understood, and then the exit code is 2. */
+export async function runCommand<Options extends object>({
+  name,
+  help,
+  parse,
+  run,
+}: Command<Options>): Promise<void> {
+  let options: Options | 'help'
+  try {
+    options = parse()
+  } catch (error) {
+    if (!(error instanceof BadUsage)) throw error
+    console.error(`${error.message}\n${name} -- --help tells more.`)
+    process.exitCode = badUsageExitCode
+    return
+  }
+  if (options === 'help') console.log(help)
+  else await run(options)
+}
+
 /** As `parseArgs` of node:util. @throws BadUsage */
 export function parseOptions<Config extends ParseArgsConfig>(
   config: Config,

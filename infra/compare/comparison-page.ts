@@ -15,29 +15,9 @@ import { millis, nameOf, signedMillis, times, timesWithInterval, titleOf } from 
 import { style } from './comparison-style.ts'
 import type { Markup } from './markup.ts'
 import { html } from './markup.ts'
+import { standalonePage } from './standalone-page.ts'
 
-const page = (title: string, content: Markup): string =>
-  html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-        />
-        <title>${title}</title>
-        <style>
-          ${style}
-        </style>
-      </head>
-      <body>
-        <main>
-          <h1>${title}</h1>
-          ${content}
-        </main>
-      </body>
-    </html> `.text
+const page = (title: string, content: Markup): string => standalonePage({ title, style, content })
 
 const filter = html`<p class="filter">
   <label><input type="checkbox" id="differences" /> Only what differs</label>

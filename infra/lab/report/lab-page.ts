@@ -4,6 +4,7 @@
  */
 import type { Markup } from '../../compare/markup.ts'
 import { html } from '../../compare/markup.ts'
+import { standalonePage } from '../../compare/standalone-page.ts'
 import type { Interval } from '../../statistics/bootstrap.ts'
 import type { Part } from '../lab-result.ts'
 import { parts } from '../lab-result.ts'
@@ -29,33 +30,17 @@ import {
 
 export function toPage(report: Report): string {
   const { lab } = report
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-        />
-        <title>What telemetry costs</title>
-        <style>
-          ${style}
-        </style>
-      </head>
-      <body>
-        <main>
-          <h1>What telemetry costs</h1>
-          <p class="soft">
-            ${lab.form} form, ${moment(lab.startedAt)} to ${moment(lab.endedAt)}; ${lab.machine.cores} cores
-            (${lab.machine.processor}), Node ${lab.machine.node.replace(/^v/, '')}
-          </p>
-          ${theControl(report)} ${theTargets(report.targets)} ${ratios(lab.comparisons)}
-          ${processorTime(lab.comparisons)} ${memory(lab.comparisons)} ${onTheWire(lab.comparisons)}
-          ${growth(report)} ${overTime(lab.comparisons)}
-        </main>
-      </body>
-    </html> `.text
+  return standalonePage({
+    title: 'What telemetry costs',
+    style,
+    content: html`<p class="soft">
+        ${lab.form} form, ${moment(lab.startedAt)} to ${moment(lab.endedAt)}; ${lab.machine.cores} cores
+        (${lab.machine.processor}), Node ${lab.machine.node.replace(/^v/, '')}
+      </p>
+      ${theControl(report)} ${theTargets(report.targets)} ${ratios(lab.comparisons)}
+      ${processorTime(lab.comparisons)} ${memory(lab.comparisons)} ${onTheWire(lab.comparisons)}
+      ${growth(report)} ${overTime(lab.comparisons)}`,
+  })
 }
 
 function theControl({ lab: { control, voidBecause } }: Report): Markup {

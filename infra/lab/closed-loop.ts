@@ -2,6 +2,7 @@
 import type { EndWatch } from '../../producers/load/watch-ends.ts'
 import type { GatewayClient } from '../../producers/load/gateway-client.ts'
 import type { CheckoutRequest } from '../verify/checkouts.ts'
+import { placeAccepted } from './place-accepted.ts'
 
 export interface ClosedLoopOptions {
   readonly client: Pick<GatewayClient, 'place'>
@@ -23,9 +24,8 @@ export function startClosedLoop({ client, watch, nextRequest, inFlight }: Closed
   const isStopping = () => stopping
   const lane = async (): Promise<void> => {
     while (!isStopping()) {
-      const answer = await client.place(nextRequest())
-      if (answer.kind !== 'accepted') throw new Error(`a checkout was ${answer.kind}: ${answer.code}`)
-      await new Promise<void>((resolve) => watch.watch(answer.checkoutId, () => resolve()))
+      const checkoutId = await placeAccepted(client, nextRequest())
+      await new Promise<void>((resolve) => watch.watch(checkoutId, () => resolve()))
       ended += 1
     }
   }

@@ -1,16 +1,17 @@
 /**
- * Arms beside their baselines: both running, visited in turn, A B, B A, A B, ... so that whatever drifts, drifts for both. What
- * is told apart is a pair, never a figure of this morning from one of this afternoon.
+ * Arms beside their baselines, both running and visited in turn: what is told apart is a pair, never a figure of this
+ * morning from one of this afternoon.
  */
 import type { Announcer } from './announce.ts'
 import type { Stop } from '../native/run-until-stopped.ts'
 import type { Arm } from './arms/arms.ts'
 import type { Comparison, Sample } from './lab-result.ts'
+import type { MannedRig } from './manned-rig.ts'
+import { manRig } from './manned-rig.ts'
+import { measurePair } from './pairs.ts'
 import type { Pinning } from './pinning.ts'
-import type { Rig } from './rig.ts'
-import { startRig } from './rig.ts'
 import type { VisitPlan } from './visit.ts'
-import { visit, Visitor } from './visit.ts'
+import { visit } from './visit.ts'
 
 export interface ComparePlan extends VisitPlan {
   readonly pairs: number
@@ -28,16 +29,14 @@ export interface CompareOptions {
   readonly announcer?: Announcer | undefined
 }
 
-interface Manned {
-  readonly rig: Rig
-  readonly visitor: Visitor
+interface Warm extends MannedRig {
   readonly saturatedPerSecond: number
 }
 
 /** Rigs that run; a baseline stays for all arms that are compared with it. */
 export class Bench {
   readonly #options: CompareOptions
-  readonly #baselines = new Map<string, Manned>()
+  readonly #baselines = new Map<string, Warm>()
 
   constructor(options: CompareOptions) {
     this.#options = options
@@ -55,21 +54,17 @@ export class Bench {
     try {
       const pairs: Comparison['pairs'] = []
       for (let index = 0; index < plan.pairs; index++) {
-        const first = index % 2 === 0 ? 'arm' : 'against'
-        const samples: Partial<Record<'arm' | 'against', Sample>> = {}
-        for (const side of first === 'arm' ? (['arm', 'against'] as const) : (['against', 'arm'] as const)) {
+        const pair = await measurePair(index, ['arm', 'against'], async (side) => {
           const { rig, visitor } = side === 'arm' ? candidate : baseline
           const sample = await visit(rig, visitor, plan, {
             ratePerSecond: halfRate,
             onPhase: (phase) => announcer?.begin(rig.arm.name, phase),
           })
           announcer?.measured(rig.arm.name, sample)
-          samples[side] = sample
-        }
-        const { arm: one, against: other } = samples
-        if (!one || !other) throw new Error('a pair has two sides')
-        pairs.push({ first, arm: one, against: other })
-        say(describePair(arm, index, plan.pairs, one, other))
+          return sample
+        })
+        pairs.push(pair)
+        say(describePair(arm, index, plan.pairs, pair.arm, pair.against))
       }
       return {
         arm: arm.name,
@@ -83,7 +78,7 @@ export class Bench {
       }
     } finally {
       announcer?.end()
-      await dismiss(candidate)
+      await candidate.dismiss()
     }
   }
 
@@ -91,28 +86,25 @@ export class Bench {
     await this.#keepOnly(undefined)
   }
 
-  async #man(arm: Arm): Promise<Manned> {
+  async #man(arm: Arm): Promise<Warm> {
     const { plan, pinning, onStop, say, announcer } = this.#options
-    const rig = await startRig(arm, { pinning, onStop })
-    const visitor = await Visitor.of(rig)
+    const manned = await manRig(arm, { pinning, onStop })
     announcer?.begin(arm.name, 'warm-up')
-    const { checkoutsPerSecond } = await visitor.saturate({ ...plan, saturationMillis: plan.warmUpMillis })
+    const { checkoutsPerSecond } = await manned.visitor.saturate({
+      ...plan,
+      saturationMillis: plan.warmUpMillis,
+    })
     say(`${arm.name} is up and warm: ${checkoutsPerSecond.toFixed(1)} checkouts a second.`)
-    return { rig, visitor, saturatedPerSecond: checkoutsPerSecond }
+    return { ...manned, saturatedPerSecond: checkoutsPerSecond }
   }
 
   async #keepOnly(name: string | undefined): Promise<void> {
     for (const [other, manned] of this.#baselines) {
       if (other === name) continue
       this.#baselines.delete(other)
-      await dismiss(manned)
+      await manned.dismiss()
     }
   }
-}
-
-async function dismiss({ rig, visitor }: Manned): Promise<void> {
-  await visitor.stop()
-  await rig.down()
 }
 
 function describePair(arm: Arm, index: number, pairs: number, one: Sample, other: Sample): string {

@@ -9,6 +9,9 @@ const amount = z.number()
 export const parts = ['services', 'collector', 'broker', 'store'] as const
 export type Part = (typeof parts)[number]
 
+export const forEachPart = <Value>(of: (part: Part) => Value): Record<Part, Value> =>
+  Object.fromEntries(parts.map((part) => [part, of(part)])) as Record<Part, Value>
+
 const byPart = z.record(z.enum(parts), amount)
 
 /** What is measured while checkouts come, however they come. */

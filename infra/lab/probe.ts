@@ -11,8 +11,6 @@ import { trace } from '@opentelemetry/api'
 export interface ProbeReading {
   /** How much later than due timers ran, since the last reading. */
   readonly eventLoopDelayMillis: { readonly p50: number; readonly p99: number; readonly max: number }
-  readonly rssBytes: number
-  readonly heapUsedBytes: number
   /** Sampled spans that were handed to a processor that exports, since the process began. */
   readonly spansEnded: number
   /** Of those, how many found a full queue. */
@@ -71,15 +69,12 @@ if (port !== '') {
     .unref()
 
   const read = (): ProbeReading => {
-    const { rss, heapUsed } = process.memoryUsage()
     const reading = {
       eventLoopDelayMillis: {
         p50: millis(delay.percentile(50)),
         p99: millis(delay.percentile(99)),
         max: millis(delay.max),
       },
-      rssBytes: rss,
-      heapUsedBytes: heapUsed,
       spansEnded: spans.ended,
       spansDropped: spans.dropped,
     }

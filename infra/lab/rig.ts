@@ -16,6 +16,7 @@ import { armResourceAttributes } from './announce.ts'
 import type { Arm } from './arms/arms.ts'
 import { startFakeAgent } from './arms/vendor/fake-agent.ts'
 import type { Part } from './lab-result.ts'
+import { forEachPart, parts } from './lab-result.ts'
 import type { Pinning } from './pinning.ts'
 import { pin } from './pinning.ts'
 import type { ProbeReading } from './probe.ts'
@@ -68,25 +69,30 @@ const defaultTelemetryTimings = {
 }
 
 /** One machine's load comes from one address, and is no flood. */
-const withoutLimits = { RATE_LIMIT_PER_CALLER: '1000000', RATE_LIMIT_OVERALL: '1000000' }
+export const withoutLimits = { RATE_LIMIT_PER_CALLER: '1000000', RATE_LIMIT_OVERALL: '1000000' }
 
 export async function startRig(arm: Arm, options: RigOptions): Promise<Rig> {
   const { pinning, onStop, environment = {}, partitions } = options
   const overlays = arm.collectorOverlays ?? []
   const last = overlays.includes(tailSampling) ? discardTailSampled : discard
+  const stops: Stop[] = []
+  const stopBy = (stop: Stop) => {
+    stops.push(stop)
+    onStop(stop)
+  }
   const stack = await openStack({
     ports: await pickFreePorts(),
     only: ['kafka', 'mongodb', ...(arm.receiver === 'collector' ? (['collector'] as const) : [])],
     alsoReserve: ['gateway'],
     collector: { overlays: [...overlays, last] },
   })
-  onStop(() => stack.down())
+  stopBy(() => stack.down())
   await stack.allReady
 
   const receiver = await openReceiver(arm, stack)
-  onStop(() => receiver.close())
+  stopBy(() => receiver.close())
   const relay = await startRelay(receiver.port)
-  onStop(() => relay.close())
+  stopBy(() => relay.close())
   const probePorts = await pickHealthPorts(serviceNames)
   const services = await prepareServices(
     stack,
@@ -106,17 +112,19 @@ export async function startRig(arm: Arm, options: RigOptions): Promise<Rig> {
       ...(arm.chain === 'bare' && { mainOf: bareMain }),
     },
   )
-  const processes = await startServices(services, probePorts, onStop)
-  const pids: Record<Part, readonly number[]> = {
-    services: processes.map(({ life }) => life?.pid ?? 0),
+  const pids: Record<Part, ReadonlyMap<string, number>> = {
+    services: await startServices(services, probePorts, stopBy),
     broker: await requirePid(stack, 'kafka'),
     store: await requirePid(stack, 'mongodb'),
-    collector: arm.receiver === 'collector' ? await requirePid(stack, 'collector') : [],
+    collector: arm.receiver === 'collector' ? await requirePid(stack, 'collector') : new Map(),
   }
   if (pinning) {
-    const { collector, ...system } = pids
-    await Promise.all(Object.values(system).flatMap((each) => each.map((pid) => pin(pid, pinning.system))))
-    await Promise.all(collector.map((pid) => pin(pid, pinning.observers)))
+    const pinned = parts.flatMap((part) =>
+      [...pids[part].values()].map((pid) =>
+        pin(pid, part === 'collector' ? pinning.observers : pinning.system),
+      ),
+    )
+    await Promise.all(pinned)
   }
 
   return {
@@ -124,16 +132,13 @@ export async function startRig(arm: Arm, options: RigOptions): Promise<Rig> {
     stack,
     gatewayUrl: services.gatewayUrl,
     relay,
-    read: (flush) => read({ pids, processes, probePorts, relay }, flush ?? 'read'),
+    read: (flush) => read({ pids, probePorts, relay }, flush ?? 'read'),
     spansReceived: () =>
       arm.receiver === 'collector'
         ? receivedSpans(stack.urls.collectorMetricsUrl)
         : Promise.resolve(undefined),
     async down() {
-      await Promise.all(processes.map((each) => each.stop()))
-      await relay.close()
-      await receiver.close()
-      await stack.down()
+      for (const stop of stops.toReversed()) await stop()
     },
   }
 }
@@ -168,79 +173,80 @@ const bareMain = (name: ServiceName): string => `infra/lab/arms/bare-chain/${nam
 async function startServices(
   services: Services,
   probePorts: Readonly<Record<ServiceName, number>>,
-  onStop: (stop: Stop) => void,
-): Promise<ServiceProcess[]> {
+  stopBy: (stop: Stop) => void,
+): Promise<Map<string, number>> {
   const processes = services.names.map((name) => new ServiceProcess(services, name))
-  onStop(async () => {
+  stopBy(async () => {
     await Promise.all(processes.map((each) => each.stop()))
   })
-  for (const each of processes) each.start({ LAB_PROBE_PORT: String(probePorts[each.name]) })
+  const pids = processes.map((each) => {
+    const { pid } = each.start({ LAB_PROBE_PORT: String(probePorts[each.name]) })
+    return [each.name, pid] as const
+  })
   await Promise.all(processes.map((each) => each.untilReady()))
-  return processes
+  return new Map(pids)
 }
 
-async function requirePid(stack: Stack, name: 'kafka' | 'mongodb' | 'collector'): Promise<[number]> {
+async function requirePid(
+  stack: Stack,
+  name: 'kafka' | 'mongodb' | 'collector',
+): Promise<Map<string, number>> {
   const pid = await pidOf(stack, name)
   if (pid === undefined) throw new Error(`the process of ${name} cannot be seen: the lab needs to measure it`)
-  return [pid]
+  return new Map([[name, pid]])
 }
 
 interface Watched {
-  readonly pids: Readonly<Record<Part, readonly number[]>>
-  readonly processes: readonly ServiceProcess[]
+  /** By the name of each process. */
+  readonly pids: Readonly<Record<Part, ReadonlyMap<string, number>>>
   readonly probePorts: Readonly<Record<ServiceName, number>>
   readonly relay: Relay
 }
 
-async function read(
-  { pids, processes, probePorts, relay }: Watched,
-  command: 'read' | 'flush',
-): Promise<Reading> {
+async function read({ pids, probePorts, relay }: Watched, command: 'read' | 'flush'): Promise<Reading> {
   const probes = Object.fromEntries(
     await Promise.all(
       serviceNames.map(async (name) => [name, await readProbe(probePorts[name], command)] as const),
     ),
   )
-  const usageOf = async (pid: number) => {
-    const usage = await readProcessUsage(pid)
-    if (!usage) throw new Error(`process ${pid} has ended while the lab measured it`)
-    return usage
-  }
-  const services = await Promise.all(
-    processes.map(async ({ name, life }) => [name, await usageOf(life?.pid ?? 0)] as const),
+  const usages = await Promise.all(
+    parts.flatMap((part) =>
+      [...pids[part]].map(async ([name, pid]) => ({ part, name, ...(await usageOf(pid)) })),
+    ),
   )
-  const sumOf = async (part: Part) => {
-    const usages = await Promise.all(pids[part].map(usageOf))
-    return {
-      cpuSeconds: usages.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
-      rssBytes: usages.reduce((sum, { rssBytes }) => sum + rssBytes, 0),
-    }
-  }
-  const [all, collector, broker, store] = await Promise.all([
-    sumOf('services'),
-    sumOf('collector'),
-    sumOf('broker'),
-    sumOf('store'),
-  ])
+  const sums = (figure: 'cpuSeconds' | 'rssBytes') =>
+    forEachPart((part) =>
+      usages.filter((usage) => usage.part === part).reduce((sum, usage) => sum + usage[figure], 0),
+    )
+  const ofServices = (figure: 'cpuSeconds' | 'rssBytes') =>
+    Object.fromEntries(
+      usages.filter(({ part }) => part === 'services').map((usage) => [usage.name, usage[figure]]),
+    )
   return {
-    cpuSeconds: {
-      services: all.cpuSeconds,
-      collector: collector.cpuSeconds,
-      broker: broker.cpuSeconds,
-      store: store.cpuSeconds,
-    },
-    rssBytes: {
-      services: all.rssBytes,
-      collector: collector.rssBytes,
-      broker: broker.rssBytes,
-      store: store.rssBytes,
-    },
-    serviceCpuSeconds: Object.fromEntries(services.map(([name, { cpuSeconds }]) => [name, cpuSeconds])),
-    serviceRssBytes: Object.fromEntries(services.map(([name, { rssBytes }]) => [name, rssBytes])),
+    cpuSeconds: sums('cpuSeconds'),
+    serviceCpuSeconds: ofServices('cpuSeconds'),
+    rssBytes: sums('rssBytes'),
+    serviceRssBytes: ofServices('rssBytes'),
     wire: relay.bytes,
     probes,
   }
 }
+
+async function usageOf(pid: number) {
+  const usage = await readProcessUsage(pid)
+  if (!usage) throw new Error(`process ${pid} has ended while the lab measured it`)
+  return usage
+}
+
+/** What each service has more after than before, divided by what it is told for: seconds, checkouts. */
+export const growthByService = (
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+  by = 1,
+): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(after).map(([service, value]) => [service, (value - (before[service] ?? 0)) / by]),
+  )
 
 /** The Collector's own count, over HTTP and gRPC. */
 async function receivedSpans(metricsUrl: string): Promise<number> {

@@ -13,16 +13,21 @@ import { createLogger } from '../../shared/telemetry/logger.ts'
 import { within } from '../../shared/process/deadline.ts'
 import type { LabPhase } from './announce.ts'
 import { startClosedLoop } from './closed-loop.ts'
-import type { Part, Sample } from './lab-result.ts'
-import { parts } from './lab-result.ts'
+import type { Sample } from './lab-result.ts'
+import { forEachPart } from './lab-result.ts'
+import { placeAccepted } from './place-accepted.ts'
 import type { WireBytes } from './relay.ts'
 import type { Reading, Rig } from './rig.ts'
+import { growthByService } from './rig.ts'
 
-export interface VisitPlan {
+export interface SaturationPlan {
   readonly inFlight: number
   /** Before the first reading: the load comes up, and nothing of it counts. */
   readonly rampMillis: number
   readonly saturationMillis: number
+}
+
+export interface VisitPlan extends SaturationPlan {
   readonly halfLoadMillis: number
 }
 
@@ -56,7 +61,7 @@ export class Visitor {
 
   /** @returns checkouts a second at saturation: for the warm-up, and to choose the rate of the second phase */
   async saturate(
-    { inFlight, rampMillis, saturationMillis }: VisitPlan,
+    { inFlight, rampMillis, saturationMillis }: SaturationPlan,
     kind?: LoadKind,
   ): Promise<Sample['saturation']> {
     const loop = startClosedLoop({
@@ -83,12 +88,11 @@ export class Visitor {
     const beganAt = performance.now()
     const ends: Promise<void>[] = []
     await openLoop({ ratePerSecond, total }, async (_, dueAt) => {
-      const answer = await this.#client.place(nextRequest())
-      if (answer.kind !== 'accepted') throw new Error(`a checkout was ${answer.kind}: ${answer.code}`)
+      const checkoutId = await placeAccepted(this.#client, nextRequest())
       toAccepted.record(performance.now() - dueAt)
       ends.push(
         new Promise((resolve) =>
-          this.#watch.watch(answer.checkoutId, ({ atMillis }) => {
+          this.#watch.watch(checkoutId, ({ atMillis }) => {
             toEnd.record(Math.max(0, atMillis - wallClock(dueAt)))
             resolve()
           }),
@@ -118,7 +122,7 @@ export class Visitor {
   }
 }
 
-export interface SpanCounts {
+interface SpanCounts {
   readonly ended: number
   readonly dropped: number
   readonly received: number
@@ -126,7 +130,7 @@ export interface SpanCounts {
 }
 
 /** All that the rig's spans have come to so far, none of them under way any more; undefined without a Collector. */
-export async function countSpans(rig: Rig): Promise<SpanCounts | undefined> {
+async function countSpans(rig: Rig): Promise<SpanCounts | undefined> {
   const { probes, wire } = await rig.read('flush')
   const readings = Object.values(probes)
   const ended = readings.reduce((sum, { spansEnded }) => sum + spansEnded, 0)
@@ -179,20 +183,20 @@ function used(
   after: Reading,
   { ended, seconds }: { readonly ended: number; readonly seconds: number },
 ) {
-  const perCheckout = (from: number, to: number) => ((to - from) * 1_000) / Math.max(1, ended)
+  /** Seconds by so many are milliseconds by one. */
+  const thousandsEnded = Math.max(1, ended) / 1_000
   const delays = Object.values(after.probes).map(({ eventLoopDelayMillis }) => eventLoopDelayMillis)
   const longest = (name: 'p50' | 'p99' | 'max') => Math.max(...delays.map((each) => each[name]))
   return {
     seconds,
     checkouts: ended,
-    cpuMillisPerCheckout: Object.fromEntries(
-      parts.map((part) => [part, perCheckout(before.cpuSeconds[part], after.cpuSeconds[part])]),
-    ) as Record<Part, number>,
-    serviceCpuMillisPerCheckout: Object.fromEntries(
-      Object.entries(after.serviceCpuSeconds).map(([name, to]) => [
-        name,
-        perCheckout(before.serviceCpuSeconds[name] ?? 0, to),
-      ]),
+    cpuMillisPerCheckout: forEachPart(
+      (part) => (after.cpuSeconds[part] - before.cpuSeconds[part]) / thousandsEnded,
+    ),
+    serviceCpuMillisPerCheckout: growthByService(
+      before.serviceCpuSeconds,
+      after.serviceCpuSeconds,
+      thousandsEnded,
     ),
     wireBytes: {
       sent: after.wire.sent - before.wire.sent,

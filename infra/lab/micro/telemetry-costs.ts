@@ -51,19 +51,21 @@ const checkoutId = '0190163d-8694-739b-aea5-966c26f8ad91'
 const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 const unsampledTraceparent = `${traceparent.slice(0, -1)}0`
 
-/** Headers as a message of the saga has them. */
+/** As a message of the saga has them before a context is written to it. */
+const eventHeaders = {
+  'content-type': 'application/json',
+  ce_specversion: '1.0',
+  ce_id: `${checkoutId}@3/0`,
+  ce_source: '/sagascope/orders',
+  ce_type: 'dev.sagascope.OrderPlaced.v1',
+  ce_time: '2026-11-26T21:32:16.000Z',
+  ce_subject: checkoutId,
+}
+
+/** As it arrives. */
 const headersOnKafka = (context: Readonly<Record<string, string>>): Record<string, Buffer> =>
   Object.fromEntries(
-    Object.entries({
-      'content-type': 'application/json',
-      ce_specversion: '1.0',
-      ce_id: `${checkoutId}@3/0`,
-      ce_source: '/sagascope/orders',
-      ce_type: 'dev.sagascope.OrderPlaced.v1',
-      ce_time: '2026-11-26T21:32:16.000Z',
-      ce_subject: checkoutId,
-      ...context,
-    }).map(([name, value]) => [name, Buffer.from(value)]),
+    Object.entries({ ...eventHeaders, ...context }).map(([name, value]) => [name, Buffer.from(value)]),
   )
 
 /** What the Kafka instrumentation reads headers with. */
@@ -145,15 +147,7 @@ function reading(): Group {
 function writing(active: Context): Group {
   const w3c = new W3CTraceContextPropagator()
   const ours = createPropagator()
-  const headers = (): Record<string, string> => ({
-    'content-type': 'application/json',
-    ce_specversion: '1.0',
-    ce_id: `${checkoutId}@3/0`,
-    ce_source: '/sagascope/orders',
-    ce_type: 'dev.sagascope.OrderPlaced.v1',
-    ce_time: '2026-11-26T21:32:16.000Z',
-    ce_subject: checkoutId,
-  })
+  const headers = (): Record<string, string> => ({ ...eventHeaders })
   return {
     name: 'a context, written',
     rows: [

@@ -1,7 +1,7 @@
 /** Results as the lab could have measured them, made up: the truth is told, the noise comes from a seed. */
 import { seededRandom } from '../../chaos/random.ts'
 import type { Comparison, LabResult, Part, Sample } from '../lab-result.ts'
-import { parts, resultFormat } from '../lab-result.ts'
+import { forEachPart, resultFormat } from '../lab-result.ts'
 
 /** What one visit would measure if nothing were noisy. */
 export interface Truth {
@@ -67,7 +67,7 @@ const at = (millis: number): string => new Date(millis).toISOString()
 /** One visit. @param noisy multiplies by what chance did to it */
 function sampleOf(truth: Truth, noisy: (value: number) => number): Sample {
   const perPart = (values: Readonly<Record<Part, number>>, factor = 1) =>
-    Object.fromEntries(parts.map((part) => [part, noisy(values[part] * factor)])) as Record<Part, number>
+    forEachPart((part) => noisy(values[part] * factor))
   const perService = (sum: number) =>
     Object.fromEntries(services.map((name) => [name, sum / services.length]))
   const usage = (seconds: number, ratePerSecond: number) => {

@@ -7,15 +7,14 @@ import type { Db } from 'mongodb'
 import { services } from '../../../shared/contracts/events.ts'
 import { connectStore } from '../../../shared/store/mongo.ts'
 import { armNamed } from '../arms/arms.ts'
+import { manRig } from '../manned-rig.ts'
 import type { Rig } from '../rig.ts'
-import { startRig } from '../rig.ts'
 import type { GrowthPoint, GrowthStudy } from '../study-results.ts'
-import type { LoadKind } from '../visit.ts'
-import { Visitor } from '../visit.ts'
+import type { LoadKind, Visitor } from '../visit.ts'
 import type { Study, StudyTools } from './study.ts'
 
 const standard = { services: 5, replicas: 1, partitions: 6, inFlight: 48, storedCommits: 0 }
-const load = { rampMillis: 1_500, saturationMillis: 8_000, halfLoadMillis: 0 }
+const load = { rampMillis: 1_500, saturationMillis: 8_000 }
 const warmUpMillis = 15_000
 
 const partitions = [1, 2, 4, 8, 16]
@@ -45,13 +44,13 @@ export const studyGrowth: Study<GrowthStudy> = async (tools) => {
   }
 
   for (const count of partitions) {
-    const { rig, visitor } = await man(tools, count)
+    const { visitor, dismiss } = await man(tools, count)
     const place = { ...standard, axis: 'partitions', partitions: count } as const
     keep(place, [await round(visitor, standard.inFlight), await round(visitor, standard.inFlight)])
-    await dismiss(rig, visitor)
+    await dismiss()
   }
 
-  const { rig, visitor } = await man(tools, standard.partitions)
+  const { rig, visitor, dismiss } = await man(tools, standard.partitions)
   const upAndDown = async <Step>(steps: readonly Step[], run: (step: Step) => Promise<Round>) => {
     const up: Round[] = []
     for (const step of steps) up.push(await run(step))
@@ -77,20 +76,14 @@ export const studyGrowth: Study<GrowthStudy> = async (tools) => {
     const rounds = [await round(visitor, standard.inFlight), await round(visitor, standard.inFlight)]
     keep({ ...standard, axis: 'storedCommits', storedCommits: count }, rounds)
   }
-  await dismiss(rig, visitor)
+  await dismiss()
   return { points }
 }
 
 async function man({ pinning, onStop }: StudyTools, count: number) {
-  const rig = await startRig(armNamed('all'), { pinning, onStop, partitions: count })
-  const visitor = await Visitor.of(rig)
-  await visitor.saturate({ ...load, inFlight: standard.inFlight, saturationMillis: warmUpMillis })
-  return { rig, visitor }
-}
-
-async function dismiss(rig: Rig, visitor: Visitor): Promise<void> {
-  await visitor.stop()
-  await rig.down()
+  const manned = await manRig(armNamed('all'), { pinning, onStop, partitions: count })
+  await manned.visitor.saturate({ ...load, inFlight: standard.inFlight, saturationMillis: warmUpMillis })
+  return manned
 }
 
 async function round(visitor: Visitor, count: number, kind?: LoadKind): Promise<Round> {

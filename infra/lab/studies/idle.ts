@@ -1,7 +1,7 @@
 /** What the services use while nobody asks for anything, everything connected and subscribed. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { armNamed } from '../arms/arms.ts'
-import { startRig } from '../rig.ts'
+import { growthByService, startRig } from '../rig.ts'
 import type { Rig } from '../rig.ts'
 import type { IdleStudy } from '../study-results.ts'
 import { idleAsItShips } from '../study-results.ts'
@@ -11,7 +11,7 @@ import type { Study } from './study.ts'
 const windows = 6
 const windowMillis = 10_000
 /** Code is compiled, and what starts up has come to rest. */
-const warmUp = { inFlight: 16, rampMillis: 1_000, saturationMillis: 5_000, halfLoadMillis: 0 }
+const warmUp = { inFlight: 16, rampMillis: 1_000, saturationMillis: 5_000 }
 const restMillis = 15_000
 
 const conditions = [
@@ -43,11 +43,8 @@ async function watch(rig: Rig): Promise<IdleStudy['conditions'][number]['windows
   const [before, beganAt] = [await rig.read(), performance.now()]
   await delay(windowMillis)
   const [after, seconds] = [await rig.read(), (performance.now() - beganAt) / 1_000]
-  const cpuShare = Object.fromEntries(
-    Object.entries(after.serviceCpuSeconds).map(([service, used]) => [
-      service,
-      (used - (before.serviceCpuSeconds[service] ?? 0)) / seconds,
-    ]),
-  )
-  return { seconds, cpuShare }
+  return {
+    seconds,
+    cpuShare: growthByService(before.serviceCpuSeconds, after.serviceCpuSeconds, seconds),
+  }
 }

@@ -14,6 +14,7 @@ import { createLogger } from '../../../shared/telemetry/logger.ts'
 import { openStack } from '../../native/open-stack.ts'
 import { pickFreePorts } from '../../native/ports.ts'
 import { eventually } from '../../verify/eventually.ts'
+import { measurePair } from '../pairs.ts'
 import type { OutboxStudy } from '../study-results.ts'
 import type { Study } from './study.ts'
 
@@ -25,7 +26,8 @@ const pollingEveryMillis = 500
 const neverMillis = 3_600_000
 const deadlineMillis = 20_000
 
-type Way = 'immediate' | 'polling'
+const ways = ['immediate', 'polling'] as const
+type Way = (typeof ways)[number]
 
 export const studyOutbox: Study<OutboxStudy> = async ({ onStop, say }) => {
   const stack = await openStack({ ports: await pickFreePorts(), only: ['kafka', 'mongodb'] })
@@ -84,20 +86,14 @@ export const studyOutbox: Study<OutboxStudy> = async ({ onStop, say }) => {
     return latencies
   }
 
-  for (const way of ['immediate', 'polling'] as const) await publish(way, warmUpCommits)
+  for (const way of ways) await publish(way, warmUpCommits)
   const measured: OutboxStudy['rounds'] = []
   for (let index = 0; index < rounds; index++) {
-    const first: Way = index % 2 === 0 ? 'immediate' : 'polling'
-    const second: Way = first === 'immediate' ? 'polling' : 'immediate'
-    const histograms = {
-      [first]: await publish(first, commitsPerRound),
-      [second]: await publish(second, commitsPerRound),
-    } as Record<Way, LatencyHistogram>
-    const [immediate, polling] = [summary(histograms.immediate), summary(histograms.polling)]
-    measured.push({ first, immediate, polling })
+    const round = await measurePair(index, ways, async (way) => summary(await publish(way, commitsPerRound)))
+    measured.push(round)
     say(
-      `${index + 1} of ${rounds}: from commit to acknowledgement p50 ${immediate.p50.toFixed(2)} ms at once, ` +
-        `${polling.p50.toFixed(0)} ms by polling every ${pollingEveryMillis} ms.`,
+      `${index + 1} of ${rounds}: from commit to acknowledgement p50 ${round.immediate.p50.toFixed(2)} ms at once, ` +
+        `${round.polling.p50.toFixed(0)} ms by polling every ${pollingEveryMillis} ms.`,
     )
   }
   return { ratePerSecond, pollingEveryMillis, rounds: measured }

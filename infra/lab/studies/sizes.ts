@@ -19,6 +19,8 @@ import { pickFreePorts } from '../../native/ports.ts'
 import { prepareServices } from '../../native/services.ts'
 import { eventually } from '../../verify/eventually.ts'
 import { fetchCheckout } from '../../verify/checkouts.ts'
+import { placeAccepted } from '../place-accepted.ts'
+import { withoutLimits } from '../rig.ts'
 import type { SizesStudy } from '../study-results.ts'
 import type { Study } from './study.ts'
 
@@ -34,10 +36,7 @@ export const studySizes: Study<SizesStudy> = async ({ onStop, say }) => {
   const stack = await openStack({ ports: await pickFreePorts() })
   onStop(() => stack.down())
   await stack.allReady
-  const services = await prepareServices(stack, {
-    RATE_LIMIT_PER_CALLER: '1000000',
-    RATE_LIMIT_OVERALL: '1000000',
-  })
+  const services = await prepareServices(stack, withoutLimits)
   onStop(() => services.down())
   await Promise.all(services.names.map((name) => services.up(name)))
 
@@ -82,9 +81,7 @@ async function place(gatewayUrl: string, total: number): Promise<void> {
   const next = checkoutsOf({ completed: 1 }, { run: randomBytes(6).toString('hex') }, seededRandom(7))
   const placed: string[] = []
   await openLoop({ ratePerSecond, total }, async () => {
-    const answer = await client.place(next().request)
-    if (answer.kind !== 'accepted') throw new Error(`a checkout was ${answer.kind}: ${answer.code}`)
-    placed.push(answer.checkoutId)
+    placed.push(await placeAccepted(client, next().request))
   })
   client.close()
   for (const checkoutId of placed) {

@@ -14,6 +14,7 @@ export const runnableStudies = [
   'outbox',
   'outage',
   'growth',
+  'sampling',
   'sizes',
 ] as const satisfies readonly StudyName[]
 export type RunnableStudy = (typeof runnableStudies)[number]

@@ -16,6 +16,7 @@ import { studyGrowth } from './studies/growth.ts'
 import { studyIdle } from './studies/idle.ts'
 import { studyOutage } from './studies/outage.ts'
 import { studyOutbox } from './studies/outbox.ts'
+import { studySampling } from './studies/sampling.ts'
 import { studySizes } from './studies/sizes.ts'
 import type { Study } from './studies/study.ts'
 import { studyFile } from './study-results.ts'
@@ -26,6 +27,7 @@ const studies: Readonly<Record<RunnableStudy, Study<unknown>>> = {
   outbox: studyOutbox,
   outage: studyOutage,
   growth: studyGrowth,
+  sampling: studySampling,
   sizes: studySizes,
 }
 

@@ -30,6 +30,8 @@ export interface RigOptions {
   /** On top of the arm's own. */
   readonly environment?: Readonly<Record<string, string>>
   readonly partitions?: number
+  /** The base of an OTLP/HTTP address for the traces that the Collector has left; they go nowhere unless told. */
+  readonly traceBackend?: string
 }
 
 /** What all processes of a rig have used so far. */
@@ -72,9 +74,8 @@ const defaultTelemetryTimings = {
 export const withoutLimits = { RATE_LIMIT_PER_CALLER: '1000000', RATE_LIMIT_OVERALL: '1000000' }
 
 export async function startRig(arm: Arm, options: RigOptions): Promise<Rig> {
-  const { pinning, onStop, environment = {}, partitions } = options
+  const { pinning, onStop, environment = {}, partitions, traceBackend } = options
   const overlays = arm.collectorOverlays ?? []
-  const last = overlays.includes(tailSampling) ? discardTailSampled : discard
   const stops: Stop[] = []
   const stopBy = (stop: Stop) => {
     stops.push(stop)
@@ -84,7 +85,12 @@ export async function startRig(arm: Arm, options: RigOptions): Promise<Rig> {
     ports: await pickFreePorts(),
     only: ['kafka', 'mongodb', ...(arm.receiver === 'collector' ? (['collector'] as const) : [])],
     alsoReserve: ['gateway'],
-    collector: { overlays: [...overlays, last] },
+    collector: {
+      overlays: [...overlays, discard, ...(overlays.includes(tailSampling) ? [discardTailSampled] : [])],
+      ...(traceBackend !== undefined && {
+        environment: { LAB_TRACES_TO: 'otlp_http/backend', LAB_TRACE_BACKEND: traceBackend },
+      }),
+    },
   })
   stopBy(() => stack.down())
   await stack.allReady

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { seededRandom } from '../chaos/random.ts'
 import { GatewayClient } from '../../producers/load/gateway-client.ts'
 import { LatencyHistogram } from '../../producers/load/latency-histogram.ts'
+import type { End, Mix } from '../../producers/load/mix.ts'
 import { checkoutsOf } from '../../producers/load/mix.ts'
 import { openLoop } from '../../producers/load/open-loop.ts'
 import { readWallClock } from '../../producers/load/wall-clock.ts'
@@ -33,6 +34,19 @@ export interface VisitPlan extends SaturationPlan {
 
 /** Of producers/load/mix.ts: how a checkout ends, and through which services it gets there. */
 export type LoadKind = 'completed' | 'out-of-stock' | 'blocked'
+
+export interface HoldOptions {
+  /** What checkouts come; all of them complete unless told. */
+  readonly mix?: Mix
+  readonly onEnd?: (ended: CheckoutEnded) => void
+}
+
+export interface CheckoutEnded {
+  readonly checkoutId: string
+  readonly end: End
+  /** From when it was due. */
+  readonly millis: number
+}
 
 const settleMillis = 30_000
 const requestTimeoutMillis = 10_000
@@ -67,7 +81,7 @@ export class Visitor {
     const loop = startClosedLoop({
       client: this.#client,
       watch: this.#watch,
-      nextRequest: this.#requests(kind),
+      nextRequest: this.#requests(kind && { [kind]: 1 }),
       inFlight,
     })
     await delay(rampMillis)
@@ -79,9 +93,14 @@ export class Visitor {
     return { ...used(before, after, { ended, seconds }), inFlight, checkoutsPerSecond: ended / seconds }
   }
 
-  async hold(ratePerSecond: number, { halfLoadMillis }: VisitPlan): Promise<Sample['halfLoad']> {
-    const total = Math.round((ratePerSecond * halfLoadMillis) / 1_000)
-    const nextRequest = this.#requests()
+  /** An open loop, whose checkouts are all waited for. */
+  async hold(
+    ratePerSecond: number,
+    durationMillis: number,
+    { mix, onEnd }: HoldOptions = {},
+  ): Promise<Sample['halfLoad']> {
+    const total = Math.round((ratePerSecond * durationMillis) / 1_000)
+    const nextRequest = this.#requests(mix)
     const [toEnd, toAccepted] = [new LatencyHistogram(), new LatencyHistogram()]
     const wallClock = readWallClock()
     const before = await this.#rig.read()
@@ -92,8 +111,10 @@ export class Visitor {
       toAccepted.record(performance.now() - dueAt)
       ends.push(
         new Promise((resolve) =>
-          this.#watch.watch(checkoutId, ({ atMillis }) => {
-            toEnd.record(Math.max(0, atMillis - wallClock(dueAt)))
+          this.#watch.watch(checkoutId, ({ end, atMillis }) => {
+            const millis = Math.max(0, atMillis - wallClock(dueAt))
+            toEnd.record(millis)
+            onEnd?.({ checkoutId, end, millis })
             resolve()
           }),
         ),
@@ -115,9 +136,9 @@ export class Visitor {
     this.#client.close()
   }
 
-  #requests(kind: LoadKind = 'completed') {
+  #requests(mix: Mix = { completed: 1 }) {
     const run = randomBytes(6).toString('hex')
-    const next = checkoutsOf({ [kind]: 1 }, { run }, seededRandom(seed))
+    const next = checkoutsOf(mix, { run }, seededRandom(seed))
     return () => next().request
   }
 }
@@ -155,7 +176,7 @@ export async function visit(
   onPhase?.('saturation')
   const saturation = await visitor.saturate(plan)
   onPhase?.('half load')
-  const halfLoad = await visitor.hold(ratePerSecond, plan)
+  const halfLoad = await visitor.hold(ratePerSecond, plan.halfLoadMillis)
   const after = await countSpans(rig)
   const { rssBytes, serviceRssBytes } = await rig.read()
   return {

@@ -16,6 +16,7 @@ export const runnableStudies = [
   'growth',
   'sampling',
   'sizes',
+  'profile',
 ] as const satisfies readonly StudyName[]
 export type RunnableStudy = (typeof runnableStudies)[number]
 

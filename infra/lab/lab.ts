@@ -16,6 +16,7 @@ import { studyGrowth } from './studies/growth.ts'
 import { studyIdle } from './studies/idle.ts'
 import { studyOutage } from './studies/outage.ts'
 import { studyOutbox } from './studies/outbox.ts'
+import { studyProfile } from './studies/profile.ts'
 import { studySampling } from './studies/sampling.ts'
 import { studySizes } from './studies/sizes.ts'
 import type { Study } from './studies/study.ts'
@@ -29,6 +30,7 @@ const studies: Readonly<Record<RunnableStudy, Study<unknown>>> = {
   growth: studyGrowth,
   sampling: studySampling,
   sizes: studySizes,
+  profile: studyProfile,
 }
 
 function lab(options: LabOptions): Promise<never> {
@@ -65,7 +67,7 @@ function lab(options: LabOptions): Promise<never> {
     for (const name of options.studies) {
       say(`Study: ${name}.`)
       const startedAt = new Date().toISOString()
-      const result = await studies[name]({ pinning, onStop, say })
+      const result = await studies[name]({ pinning, onStop, say, folder })
       write(join(folder, studyFile(name)), {
         startedAt,
         endedAt: new Date().toISOString(),

@@ -3,10 +3,14 @@
  * answers a connection to 127.0.0.1:LAB_PROBE_PORT with one line of JSON and begins to count anew. Not over HTTP, which
  * arms with telemetry would trace.
  */
+import type { Profiler } from 'node:inspector'
 import { createServer } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { pathToFileURL } from 'node:url'
 import { trace } from '@opentelemetry/api'
+
+/** All but `profile`, which ends what `start-profile` began, are answered with a reading. */
+export type ProbeCommand = 'read' | 'flush' | 'start-profile' | 'profile'
 
 export interface ProbeReading {
   /** How much later than due timers ran, since the last reading. */
@@ -61,13 +65,21 @@ if (port !== '') {
   createServer((socket) => {
     socket.on('error', () => undefined)
     socket.once('data', (command: Buffer) => {
-      const flushed = command.toString().startsWith('flush') ? flush() : Promise.resolve()
-      void flushed.finally(() => socket.end(`${JSON.stringify(read())}\n`))
+      answer(command.toString() as ProbeCommand).then(
+        (reply) => socket.end(`${JSON.stringify(reply)}\n`),
+        (error: unknown) => socket.destroy(error as Error),
+      )
     })
   })
     .listen(Number(port), '127.0.0.1')
     .unref()
 
+  const answer = async (command: ProbeCommand): Promise<ProbeReading | Profiler.Profile> => {
+    if (command === 'profile') return stopProfile()
+    if (command === 'start-profile') await startProfile()
+    if (command === 'flush') await flush()
+    return read()
+  }
   const read = (): ProbeReading => {
     const reading = {
       eventLoopDelayMillis: {
@@ -99,4 +111,25 @@ interface Flushable {
 async function flush(): Promise<void> {
   const provider = trace.getTracerProvider() as Flushable
   await (provider.getDelegate?.() ?? provider).forceFlush?.().catch(() => undefined)
+}
+
+/** Loaded when it is asked for: an arm that is not profiled has no inspector. */
+let profiling: import('node:inspector/promises').Session | undefined
+const samplingIntervalMicros = 500
+
+async function startProfile(): Promise<void> {
+  const { Session } = await import('node:inspector/promises')
+  profiling = new Session()
+  profiling.connect()
+  await profiling.post('Profiler.enable')
+  await profiling.post('Profiler.setSamplingInterval', { interval: samplingIntervalMicros })
+  await profiling.post('Profiler.start')
+}
+
+async function stopProfile(): Promise<Profiler.Profile> {
+  if (!profiling) throw new Error('no profile was started')
+  const { profile } = await profiling.post('Profiler.stop')
+  profiling.disconnect()
+  profiling = undefined
+  return profile
 }

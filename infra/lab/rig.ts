@@ -20,7 +20,8 @@ import { forEachPart, parts } from './lab-result.ts'
 import type { Pinning } from './pinning.ts'
 import { pin } from './pinning.ts'
 import type { ProbeReading } from './probe.ts'
-import { readProbe } from './probe-client.ts'
+import { readProbe, readProfile } from './probe-client.ts'
+import type { CpuProfile } from './profile/profile.ts'
 import type { Relay, WireBytes } from './relay.ts'
 import { startRelay } from './relay.ts'
 
@@ -52,6 +53,9 @@ export interface Rig {
   readonly relay: Relay
   /** @param flush has the services export what they hold before they say how much they ended */
   read(flush?: 'flush'): Promise<Reading>
+  startProfiles(): Promise<void>
+  /** Since `startProfiles`, of each service. */
+  stopProfiles(): Promise<Record<string, CpuProfile>>
   /** As the Collector counted them since it began; undefined for an arm without one. */
   spansReceived(): Promise<number | undefined>
   down(): Promise<void>
@@ -139,6 +143,10 @@ export async function startRig(arm: Arm, options: RigOptions): Promise<Rig> {
     gatewayUrl: services.gatewayUrl,
     relay,
     read: (flush) => read({ pids, probePorts, relay }, flush ?? 'read'),
+    async startProfiles() {
+      await atEachProbe(probePorts, (port) => readProbe(port, 'start-profile'))
+    },
+    stopProfiles: () => atEachProbe(probePorts, readProfile),
     spansReceived: () =>
       arm.receiver === 'collector'
         ? receivedSpans(stack.urls.collectorMetricsUrl)
@@ -210,11 +218,7 @@ interface Watched {
 }
 
 async function read({ pids, probePorts, relay }: Watched, command: 'read' | 'flush'): Promise<Reading> {
-  const probes = Object.fromEntries(
-    await Promise.all(
-      serviceNames.map(async (name) => [name, await readProbe(probePorts[name], command)] as const),
-    ),
-  )
+  const probes = await atEachProbe(probePorts, (port) => readProbe(port, command))
   const usages = await Promise.all(
     parts.flatMap((part) =>
       [...pids[part]].map(async ([name, pid]) => ({ part, name, ...(await usageOf(pid)) })),
@@ -236,6 +240,16 @@ async function read({ pids, probePorts, relay }: Watched, command: 'read' | 'flu
     wire: relay.bytes,
     probes,
   }
+}
+
+/** All of them at once. */
+async function atEachProbe<Reply>(
+  ports: Readonly<Record<ServiceName, number>>,
+  ask: (port: number) => Promise<Reply>,
+): Promise<Record<string, Reply>> {
+  return Object.fromEntries(
+    await Promise.all(serviceNames.map(async (name) => [name, await ask(ports[name])] as const)),
+  )
 }
 
 async function usageOf(pid: number) {

@@ -178,6 +178,23 @@ const sizes = z.object({
 })
 export type SizesStudy = z.infer<typeof sizes>
 
+/** Where the services' processor time goes, all of them together, sampled under the same load. */
+const profile = z.object({
+  ...about,
+  ratePerSecond: amount,
+  arms: z.array(
+    z.object({
+      arm: z.string(),
+      checkouts: count,
+      /** By whose function was at work: a package, or a folder of this repository. */
+      millisPerCheckout: z.record(z.string(), amount),
+      /** A flame graph, beside the result. */
+      file: z.string(),
+    }),
+  ),
+})
+export type ProfileStudy = z.infer<typeof profile>
+
 /** What profiles named, what was changed because of it, and what that brought. */
 const changes = z.object({
   ...about,
@@ -200,7 +217,7 @@ const changes = z.object({
 })
 export type ChangesStudy = z.infer<typeof changes>
 
-const studies = { idle, outbox, outage, growth, sampling, sizes, changes }
+const studies = { idle, outbox, outage, growth, sampling, sizes, profile, changes }
 export type StudyName = keyof typeof studies
 export const studyNames = Object.keys(studies) as StudyName[]
 

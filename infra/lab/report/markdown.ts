@@ -37,6 +37,7 @@ export function toMarkdown(report: Report, command: string): string {
     outage(report),
     sampling(report),
     growth(report),
+    profile(report),
     changes(report),
   ]
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`
@@ -373,6 +374,36 @@ function growth({ growth: series }: Report): string {
         ),
       ].join('\n\n')
     }),
+  )
+}
+
+/** Of the rest, each is less than this in every arm. */
+const leastProfiledMillis = 0.05
+
+function profile({ studies }: Report): string {
+  const { profile: study } = studies
+  if (!study) return ''
+  type Arm = (typeof study.arms)[number]
+  const of = ({ millisPerCheckout }: Arm, names: readonly string[]) =>
+    names.reduce((sum, name) => sum + (millisPerCheckout[name] ?? 0), 0)
+  const owners = [...new Set(study.arms.flatMap(({ millisPerCheckout }) => Object.keys(millisPerCheckout)))]
+  const isShown = (owner: string) => study.arms.some((arm) => of(arm, [owner]) >= leastProfiledMillis)
+  const rest = owners.filter((owner) => !isShown(owner))
+  const row = (title: string, names: readonly string[]) => [
+    title,
+    ...study.arms.map((arm) => `${of(arm, names).toFixed(2)} ms`),
+  ]
+  return section(
+    'Where the services’ time goes',
+    `Sampled at ${digits(study.ratePerSecond)} checkouts a second: by whose function was at work, what Node did for it included; \`program\` is native code that no function of JavaScript is behind. Flame graphs: ${study.arms.map(({ arm, file }) => `[${arm}](${file})`).join(', ')}.`,
+    table(
+      ['a checkout', ...study.arms.map(({ arm }) => `\`${arm}\``)],
+      [
+        ...owners.filter(isShown).map((owner) => row(owner, [owner])),
+        row(`${rest.length} others`, rest),
+        row('all', owners),
+      ],
+    ),
   )
 }
 

@@ -199,6 +199,24 @@ export function madeUpStudies({ seed = 1, noise = 0.01, rounds = 6 } = {}): AllS
       logs: { records: 7_000, bytes: 1_400_000 },
       metrics: { series: 4_000, instances: 5, scrapeIntervalSeconds: 5 },
     },
+    profile: {
+      ...about,
+      ratePerSecond: 15,
+      arms: [
+        {
+          arm: 'off',
+          checkouts: 450,
+          millisPerCheckout: { kafkajs: 4, 'garbage collector': 0.5, 'one-of-many': 0.01 },
+          file: 'profile-off.svg',
+        },
+        {
+          arm: 'all',
+          checkouts: 450,
+          millisPerCheckout: { kafkajs: 4.2, '@opentelemetry/sdk-trace': 1.5, 'another-of-many': 0.02 },
+          file: 'profile-all.svg',
+        },
+      ],
+    },
     changes: {
       ...about,
       changes: [

@@ -6,6 +6,8 @@ export interface StudyTools {
   readonly pinning: Pinning | undefined
   readonly onStop: (stop: Stop) => void
   readonly say: (line: string) => void
+  /** Where the lab's results are, for files beside the study's own. */
+  readonly folder: string
 }
 
 /** @returns what its file holds, without when and of which code that is */

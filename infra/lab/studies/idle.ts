@@ -22,7 +22,11 @@ const conditions = [
 export const studyIdle: Study<IdleStudy> = async ({ pinning, onStop, say }) => {
   const measured: IdleStudy['conditions'] = []
   for (const { name, arm, what } of conditions) {
-    const rig = await startRig(armNamed(arm), { pinning, onStop })
+    const rig = await startRig(armNamed(arm), {
+      pinning,
+      onStop,
+      environment: { LAB_PROBE_EVENT_LOOP: 'off' },
+    })
     const visitor = await Visitor.of(rig)
     await visitor.saturate(warmUp)
     await visitor.stop()

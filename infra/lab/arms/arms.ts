@@ -142,6 +142,12 @@ export const arms: readonly Arm[] = [
   sampled('always-off', 'No trace is recorded; metrics and logs are', { OTEL_TRACES_SAMPLER: 'always_off' }),
   ratio(50),
   ratio(10),
+  {
+    ...ratio(10),
+    name: 'ratio-10-with-logs',
+    what: '10 % of checkouts, and log records of these alone',
+    environment: { ...ratio(10).environment, TRACE_BASED_LOGS: 'on' },
+  },
   ratio(1),
   sampled('consistent-10', '10 % of checkouts, and each trace says so, for others to reckon with', {
     OTEL_TRACES_SAMPLER: 'parentbased_consistent_probability',

@@ -47,6 +47,12 @@ describe('the lab’s report as text', function () {
     match(toMarkdown(makeReport(result, {}), command), /\*\*they do not match\*\*, in 1 visits: 5 more ended/)
   })
 
+  it('says whose functions take the time, those that hardly do together', () => {
+    match(written, /Flame graphs: \[off\]\(profile-off\.svg\), \[all\]\(profile-all\.svg\)/)
+    match(written, /\| @opentelemetry\/sdk-trace +\| 0\.00 ms \| 1\.50 ms \|/)
+    match(written, /\| 2 others +\| 0\.01 ms \| 0\.02 ms \|\n\| all +\| 4\.51 ms \| 5\.72 ms \|/)
+  })
+
   it('names what bends the cost, and what profiles changed', () => {
     match(
       written,

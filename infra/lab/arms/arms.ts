@@ -83,7 +83,6 @@ const protocol = (name: string, value: string, compression: 'none' | 'gzip'): Ar
 const sampled = (name: string, what: string, environment: Arm['environment']): Arm => ({
   ...product,
   group: 'sampling',
-  against: 'all',
   name,
   what,
   environment,

@@ -8,45 +8,11 @@
 import { z } from 'zod'
 import { services } from '../contracts/events.ts'
 import type { TraceSpan } from '../traces/trace.ts'
+import { spansOf, tracesData } from './otlp-spans.ts'
 import type { ReadLimits } from './read-json.ts'
 import { readJson } from './read-json.ts'
 
-// OTLP's AnyValue: { stringValue: 'x' }, { intValue: '1' }, { arrayValue: { values: [...] } }, ...
-const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String)
-const value = z
-  .record(z.string(), z.union([scalar, z.unknown().transform((content) => JSON.stringify(content))]))
-  .transform((any) => Object.values(any)[0] ?? '')
-const attributes = z
-  .array(z.object({ key: z.string(), value }))
-  .default([])
-  .transform((list) => Object.fromEntries(list.map((entry) => [entry.key, entry.value])))
-const enumeration = z.union([z.number(), z.string()])
-const spanSchema = z.object({
-  traceId: z.string(),
-  spanId: z.string(),
-  parentSpanId: z.string().default(''),
-  name: z.string(),
-  kind: enumeration.default(0),
-  startTimeUnixNano: z.string(),
-  endTimeUnixNano: z.string(),
-  attributes,
-  links: z.array(z.object({ traceId: z.string(), spanId: z.string() })).default([]),
-  status: z.object({ code: enumeration.default(0) }).default({ code: 0 }),
-})
-const answer = z.object({
-  result: z.object({
-    resourceSpans: z
-      .array(
-        z.object({
-          resource: z.object({ attributes }),
-          scopeSpans: z.array(z.object({ spans: z.array(spanSchema).default([]) })).default([]),
-        }),
-      )
-      .default([]),
-  }),
-})
-
-const kinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'] as const
+const answer = z.object({ result: tracesData })
 
 /**
  * The spans of a trace, the earliest first; undefined when Jaeger has none of it.
@@ -61,13 +27,7 @@ export async function fetchTrace(
   url.searchParams.set('raw_traces', 'true')
   const body = await readJson('Jaeger', url, undefined, {}, limits)
   if (body === undefined) return undefined
-  const spans = answer
-    .parse(body)
-    .result.resourceSpans.flatMap(({ resource, scopeSpans }) =>
-      scopeSpans.flatMap((scope) =>
-        scope.spans.map((span) => toTraceSpan(resource.attributes['service.name'] ?? 'unknown', span)),
-      ),
-    )
+  const spans = spansOf(answer.parse(body).result)
   // What the Collector had to send again is one span all the same.
   const once = new Map(spans.map((span) => [span.spanId, span]))
   return [...once.values()].sort((a, b) => a.startMicros - b.startMicros)
@@ -149,23 +109,3 @@ export const hasStep = (spans: readonly TraceSpan[]): boolean =>
       kind === 'consumer' ||
       (kind === 'server' && attributes['http.request.method'] === 'POST'),
   )
-
-function toTraceSpan(service: string, span: z.infer<typeof spanSchema>): TraceSpan {
-  const start = BigInt(span.startTimeUnixNano)
-  return {
-    traceId: span.traceId,
-    spanId: span.spanId,
-    parentSpanId: span.parentSpanId === '' ? undefined : span.parentSpanId,
-    name: span.name,
-    kind: kindOf(span.kind),
-    service,
-    startMicros: Number(start / 1_000n),
-    durationMicros: Number((BigInt(span.endTimeUnixNano) - start) / 1_000n),
-    attributes: span.attributes,
-    links: span.links,
-    failed: span.status.code === 2 || span.status.code === 'STATUS_CODE_ERROR',
-  }
-}
-
-const kindOf = (kind: number | string): TraceSpan['kind'] =>
-  kinds.find((name, index) => kind === index || kind === `SPAN_KIND_${name.toUpperCase()}`) ?? 'unspecified'

@@ -1,15 +1,18 @@
 /** What a sampler has left of the traces of known checkouts, and what one who has only these traces would believe. */
+import type { OtlpSpan } from '../../../shared/backends/otlp-spans.ts'
+import { ATTR_SAGA_ID } from '../../../shared/telemetry/saga-id.ts'
 import { quantile, sorted } from '../../statistics/quantiles.ts'
+import { isWhole } from '../../verify/checkout-report.ts'
+import type { CheckoutView } from '../../verify/checkouts.ts'
 import type { SamplingStrategy } from '../study-results.ts'
-import type { KeptSpan } from './trace-backend.ts'
 
 export interface CheckoutSeen {
   readonly checkoutId: string
   readonly hasFailed: boolean
   /** From when it was due to its terminal event. */
   readonly millis: number
-  /** The service of each of its events. */
-  readonly publishers: readonly string[]
+  /** As the store has them. */
+  readonly steps: CheckoutView['steps']
 }
 
 type Round = SamplingStrategy['rounds'][number]
@@ -17,7 +20,7 @@ export type Judged = Pick<Round, 'offered' | 'traced' | 'whole' | 'failed' | 'sl
 
 export function judgeTraces(
   checkouts: readonly CheckoutSeen[],
-  spans: readonly KeptSpan[],
+  spans: readonly OtlpSpan[],
   slowFromMillis: number,
 ): Judged {
   const traces = traceByCheckout(spans)
@@ -27,7 +30,7 @@ export function judgeTraces(
       ...checkout,
       isSlow: checkout.millis >= slowFromMillis,
       spans: trace.length,
-      isWhole: isWhole(trace, checkout.publishers),
+      isWhole: isWhole(trace, checkout),
       weight: weightOf(trace),
     }
   })
@@ -67,10 +70,13 @@ export function judgeTraces(
 }
 
 /** Spans without a checkout's id, such as those before it is known, belong to the checkout of the others of their trace. */
-function traceByCheckout(spans: readonly KeptSpan[]): Map<string, KeptSpan[]> {
+function traceByCheckout(spans: readonly OtlpSpan[]): Map<string, OtlpSpan[]> {
   const checkouts = new Map<string, string>()
-  for (const { traceId, sagaId } of spans) if (sagaId !== undefined) checkouts.set(traceId, sagaId)
-  const traces = new Map<string, KeptSpan[]>()
+  for (const { traceId, attributes } of spans) {
+    const checkoutId = attributes[ATTR_SAGA_ID]
+    if (checkoutId !== undefined) checkouts.set(traceId, checkoutId)
+  }
+  const traces = new Map<string, OtlpSpan[]>()
   for (const span of spans) {
     const checkoutId = checkouts.get(span.traceId)
     if (checkoutId === undefined) continue
@@ -81,27 +87,13 @@ function traceByCheckout(spans: readonly KeptSpan[]): Map<string, KeptSpan[]> {
   return traces
 }
 
-/** One root, no span whose parent is missing, and a producer's span for every event, by the service that published it. */
-function isWhole(trace: readonly KeptSpan[], publishers: readonly string[]): boolean {
-  const ids = new Set(trace.map(({ spanId }) => spanId))
-  const roots = trace.filter(({ parentSpanId }) => parentSpanId === '')
-  const sent = (service: string) => trace.filter((span) => span.isProducer && span.service === service).length
-  return (
-    roots.length === 1 &&
-    trace.every(({ parentSpanId }) => parentSpanId === '' || ids.has(parentSpanId)) &&
-    [...new Set(publishers)].every(
-      (service) => sent(service) >= publishers.filter((publisher) => publisher === service).length,
-    )
-  )
-}
-
 const everything = 2 ** 56
 
 /**
  * For how many checkouts a trace stands, by what its sampler has written into `tracestate`; 1 where it has written nothing.
  * See https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
  */
-function weightOf(trace: readonly KeptSpan[]): number {
+function weightOf(trace: readonly OtlpSpan[]): number {
   const threshold = /(?:^|,)ot=(?:[^,]*;)?th:([0-9a-f]{1,14})/.exec(trace[0]?.traceState ?? '')?.[1]
   if (threshold === undefined) return 1
   return 1 / (1 - Number.parseInt(threshold.padEnd(14, '0'), 16) / everything)

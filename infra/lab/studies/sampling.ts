@@ -134,7 +134,7 @@ async function measure(
     onEnd: (checkout) => ended.push(checkout),
   })
   const after = await rig.read('flush')
-  const checkouts = await withPublishers(rig.gatewayUrl, ended)
+  const checkouts = await withSteps(rig.gatewayUrl, ended)
   await untilQuiet(backend, quiet)
   const judged = judgeTraces(checkouts, backend.spans, slowFromMillis)
   const backendBytes = backend.bytes
@@ -163,7 +163,7 @@ async function untilQuiet(backend: TraceBackend, forMillis: number): Promise<voi
 }
 
 /** Asked of the gateway, after what was measured: the store knows what was to be traced, and traces may lack it. */
-async function withPublishers(gatewayUrl: string, ended: readonly CheckoutEnded[]): Promise<CheckoutSeen[]> {
+async function withSteps(gatewayUrl: string, ended: readonly CheckoutEnded[]): Promise<CheckoutSeen[]> {
   const seen: CheckoutSeen[] = []
   for (const { checkoutId, end, millis } of ended) {
     const view = await fetchCheckout(gatewayUrl, checkoutId)
@@ -172,7 +172,7 @@ async function withPublishers(gatewayUrl: string, ended: readonly CheckoutEnded[
       checkoutId,
       millis,
       hasFailed: end !== 'completed',
-      publishers: view.steps.map(({ service }) => service),
+      steps: view.steps,
     })
   }
   return seen

@@ -16,9 +16,8 @@ import type { SamplingStrategy, SamplingStudy } from '../study-results.ts'
 import type { CheckoutEnded } from '../visit.ts'
 import type { Study, StudyTools } from './study.ts'
 
-const rounds = 2
 const ratePerSecond = 12
-const windowMillis = 50_000
+const windowMillis = 80_000
 const mix: Mix = { completed: 90, declined: 5, 'out-of-stock': 2, blocked: 1, slow: 2 }
 /** As overlays/tail-sampling.yaml has it. */
 const slowFromMillis = 2_000
@@ -52,48 +51,41 @@ const strategies: readonly Strategy[] = [
   { arm: 'tail-sampling' },
 ]
 
-type Round = SamplingStrategy['rounds'][number]
-
-/** What a round's strategies are told apart from. */
+/** What the strategies are told apart from. */
 const withoutTelemetry: Strategy = { arm: 'off' }
 
 export const studySampling: Study<SamplingStudy> = async (tools) => {
   const { onStop, say } = tools
   const backend = await startTraceBackend()
   onStop(() => backend.close())
-  const measured = strategies.map((strategy): SamplingStrategy => {
+  const baseline = await measure(withoutTelemetry, backend, tools)
+  const measured: SamplingStrategy[] = []
+  const sampledPerSecond: number[] = []
+  for (const strategy of strategies) {
     const { what, environment, collectorOverlays } = armNamed(strategy.arm)
-    const name = strategy.tracesPerSecond === undefined ? strategy.arm : 'rate-limited'
-    return {
+    const holdsRate = strategy.tracesPerSecond !== undefined
+    const { cpuMillisPerCheckout, ...judged } = await measure(strategy, backend, tools)
+    const round: SamplingStrategy['rounds'][number] = {
+      ...judged,
+      addedCpuMillisPerCheckout: forEachPart(
+        (part) => cpuMillisPerCheckout[part] - baseline.cpuMillisPerCheckout[part],
+      ),
+    }
+    const name = holdsRate ? 'rate-limited' : strategy.arm
+    measured.push({
       name,
-      what: strategy.tracesPerSecond === undefined ? what : `At most ${tracesPerSecond} checkouts a second`,
+      what: holdsRate ? `At most ${tracesPerSecond} checkouts a second` : what,
       environment: { ...environment, ...strategy.environment },
       overlay: collectorOverlays?.[0] ?? null,
-      ...(strategy.tracesPerSecond !== undefined && { tracesPerSecond: strategy.tracesPerSecond }),
-      rounds: [],
-    }
-  })
-  const sampledPerSecond: number[] = []
-  for (let index = 0; index < rounds; index++) {
-    const baseline = await measure(withoutTelemetry, backend, tools)
-    const order = index % 2 === 0 ? strategies : strategies.toReversed()
-    for (const strategy of order) {
-      const place = strategies.indexOf(strategy)
-      const { cpuMillisPerCheckout, seconds, ...judged } = await measure(strategy, backend, tools)
-      const round: Round = {
-        ...judged,
-        addedCpuMillisPerCheckout: forEachPart(
-          (part) => cpuMillisPerCheckout[part] - baseline.cpuMillisPerCheckout[part],
-        ),
-      }
-      measured[place]?.rounds.push(round)
-      if (strategy.tracesPerSecond !== undefined) sampledPerSecond.push(judged.traced / seconds)
-      say(
-        `${measured[place]?.name ?? ''}, round ${index + 1} of ${rounds}: of ${round.offered} checkouts ${round.whole} are whole, ` +
-          `of ${round.failed.offered} failed ${round.failed.kept}, of ${round.slow.offered} slow ${round.slow.kept}; ` +
-          `services need ${round.addedCpuMillisPerCheckout.services?.toFixed(2)} ms more each.`,
-      )
-    }
+      ...(holdsRate && { tracesPerSecond }),
+      rounds: [round],
+    })
+    if (holdsRate) sampledPerSecond.push((1_000 * round.traced) / windowMillis)
+    say(
+      `${name}: of ${round.offered} checkouts ${round.whole} are whole, ` +
+        `of ${round.failed.offered} failed ${round.failed.kept}, of ${round.slow.offered} slow ${round.slow.kept}; ` +
+        `services need ${round.addedCpuMillisPerCheckout.services?.toFixed(2)} ms more each.`,
+    )
   }
   await backend.close()
   return {
@@ -145,7 +137,6 @@ async function measure(
     wireBytes: after.wire.sent - before.wire.sent,
     backendBytes,
     cpuMillisPerCheckout,
-    seconds: windowMillis / 1_000,
   }
 }
 

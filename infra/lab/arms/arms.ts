@@ -2,7 +2,7 @@
 
 export interface Arm {
   readonly name: string
-  readonly group: 'control' | 'signals' | 'export' | 'sampling' | 'instrumentation' | 'alternatives' | 'bare'
+  readonly group: 'control' | 'signals' | 'export' | 'sampling' | 'instrumentation' | 'runtime' | 'alternatives' | 'bare'
   /** One sentence. */
   readonly what: string
   /** Name of the arm that it is compared with; its own where it is only there for others. */
@@ -172,6 +172,15 @@ export const arms: readonly Arm[] = [
     what: 'The leanest instrumentation that keeps the telemetry contract, on the same SDK',
   },
   { ...lean, name: 'lean-over-off', what: 'The same, for what it adds to no telemetry at all' },
+
+  {
+    ...product,
+    group: 'runtime',
+    against: 'all',
+    name: 'small-young-generation',
+    what: 'Node with 4 MiB for young objects, as docker-compose.yaml has it: less memory, more collections',
+    environment: { NODE_OPTIONS: '--max-semi-space-size=4' },
+  },
 
   {
     ...automatic,

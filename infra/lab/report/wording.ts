@@ -84,6 +84,7 @@ export const groupTitles: Readonly<Record<string, string>> = {
   export: 'Export: when, how much at once, and in which format',
   sampling: 'Sampling',
   instrumentation: 'Instrumentation',
+  runtime: 'The runtime',
   alternatives: 'What people would use instead',
   bare: 'Without a saga',
 }

@@ -2,7 +2,8 @@
 
 export interface Arm {
   readonly name: string
-  readonly group: 'control' | 'signals' | 'export' | 'sampling' | 'instrumentation' | 'runtime' | 'alternatives' | 'bare'
+  readonly group:
+    'control' | 'signals' | 'export' | 'sampling' | 'instrumentation' | 'runtime' | 'alternatives' | 'bare'
   /** One sentence. */
   readonly what: string
   /** Name of the arm that it is compared with; its own where it is only there for others. */
@@ -178,7 +179,7 @@ export const arms: readonly Arm[] = [
     group: 'runtime',
     against: 'all',
     name: 'small-young-generation',
-    what: 'Node with 4 MiB for young objects, as docker-compose.yaml has it: less memory, more collections',
+    what: 'Young objects have 4 MiB, as with compose: less memory, more collections',
     environment: { NODE_OPTIONS: '--max-semi-space-size=4' },
   },
 

@@ -32,18 +32,16 @@ export interface LabOptions {
 
 const full: ComparePlan = {
   pairs: 10,
-  inFlight: 48,
-  warmUpMillis: 15_000,
-  rampMillis: 1_500,
+  inFlight: 16,
+  warmUpMillis: 30_000,
   saturationMillis: 8_000,
   halfLoadMillis: 8_000,
 }
 
 const short: ComparePlan = {
   pairs: 3,
-  inFlight: 48,
+  inFlight: 16,
   warmUpMillis: 8_000,
-  rampMillis: 1_000,
   saturationMillis: 4_000,
   halfLoadMillis: 4_000,
 }
@@ -52,8 +50,8 @@ const control = 'off-again'
 const shortArms = [control, 'all']
 
 /** A visit, with what comes before, between and after its phases. */
-const visitSeconds = ({ rampMillis, saturationMillis, halfLoadMillis }: ComparePlan): number =>
-  (rampMillis + saturationMillis + halfLoadMillis) / 1_000 + 3
+const visitSeconds = ({ saturationMillis, halfLoadMillis }: ComparePlan): number =>
+  (saturationMillis + halfLoadMillis) / 1_000 + 3
 
 const minutesOf = (plan: ComparePlan, count: number): number =>
   Math.ceil((count * (2 * plan.pairs * visitSeconds(plan) + 15 + plan.warmUpMillis / 1_000)) / 60)

@@ -116,7 +116,7 @@ async function flush(): Promise<void> {
 
 /** Loaded when it is asked for: an arm that is not profiled has no inspector. */
 let profiling: import('node:inspector/promises').Session | undefined
-const samplingIntervalMicros = 500
+const samplingIntervalMicros = 1_000
 
 async function startProfile(): Promise<void> {
   const { Session } = await import('node:inspector/promises')

@@ -23,8 +23,7 @@ import { growthByService } from './rig.ts'
 
 export interface SaturationPlan {
   readonly inFlight: number
-  /** Before the first reading: the load comes up, and nothing of it counts. */
-  readonly rampMillis: number
+  /** How long new checkouts are placed; all of them are waited for, and count. */
   readonly saturationMillis: number
 }
 
@@ -48,7 +47,8 @@ export interface CheckoutEnded {
   readonly millis: number
 }
 
-const settleMillis = 30_000
+/** A thousand in flight take a minute to come to their ends. */
+const settleMillis = 120_000
 const requestTimeoutMillis = 10_000
 /** Every visit places the same checkouts, but for their emails. */
 const seed = 7
@@ -73,23 +73,25 @@ export class Visitor {
     return visitor
   }
 
-  /** @returns checkouts a second at saturation: for the warm-up, and to choose the rate of the second phase */
+  /**
+   * From the first checkout to the end of the last, so that what was used was used for just these: a window cut out of
+   * the middle would take the work for those that end after it, and leave that for those that began before.
+   */
   async saturate(
-    { inFlight, rampMillis, saturationMillis }: SaturationPlan,
+    { inFlight, saturationMillis }: SaturationPlan,
     kind?: LoadKind,
   ): Promise<Sample['saturation']> {
+    const [before, beganAt] = [await this.#rig.read(), performance.now()]
     const loop = startClosedLoop({
       client: this.#client,
       watch: this.#watch,
       nextRequest: this.#requests(kind && { [kind]: 1 }),
       inFlight,
     })
-    await delay(rampMillis)
-    const [before, endedBefore, beganAt] = [await this.#rig.read(), loop.ended, performance.now()]
     await delay(saturationMillis)
-    const [ended, seconds] = [loop.ended - endedBefore, (performance.now() - beganAt) / 1_000]
-    const after = await this.#rig.read()
     await within(settleMillis, 'waiting for the last checkouts', loop.stop())
+    const [{ ended }, seconds] = [loop, (performance.now() - beganAt) / 1_000]
+    const after = await this.#rig.read()
     return { ...used(before, after, { ended, seconds }), inFlight, checkoutsPerSecond: ended / seconds }
   }
 

@@ -13,9 +13,9 @@ import type { GrowthPoint, GrowthStudy } from '../study-results.ts'
 import type { LoadKind, Visitor } from '../visit.ts'
 import type { Study, StudyTools } from './study.ts'
 
-const standard = { services: 5, replicas: 1, partitions: 6, inFlight: 48, storedCommits: 0 }
-const load = { rampMillis: 1_500, saturationMillis: 8_000 }
-const warmUpMillis = 15_000
+const standard = { services: 5, replicas: 1, partitions: 6, inFlight: 16, storedCommits: 0 }
+const load = { saturationMillis: 8_000 }
+const warmUpMillis = 30_000
 
 const partitions = [1, 2, 4, 8, 16]
 const inFlight = [1, 10, 100, 1_000]

@@ -11,7 +11,7 @@ import type { Study } from './study.ts'
 const windows = 6
 const windowMillis = 10_000
 /** Code is compiled, and what starts up has come to rest. */
-const warmUp = { inFlight: 16, rampMillis: 1_000, saturationMillis: 5_000 }
+const warmUp = { inFlight: 16, saturationMillis: 5_000 }
 const restMillis = 15_000
 
 const conditions = [

@@ -11,7 +11,7 @@ import type { Study } from './study.ts'
 
 const pairs = 3
 const windowMillis = 60_000
-const load = { inFlight: 48, rampMillis: 1_000, saturationMillis: windowMillis }
+const load = { inFlight: 16, saturationMillis: windowMillis }
 /** What was queued meanwhile goes out, retries with backoff included, before the next window. */
 const recoveryMillis = 15_000
 

@@ -23,7 +23,7 @@ const mix: Mix = { completed: 90, declined: 5, 'out-of-stock': 2, blocked: 1, sl
 const slowFromMillis = 2_000
 /** A tenth of what comes. */
 const tracesPerSecond = ratePerSecond / 10
-const warmUp = { inFlight: 16, rampMillis: 1_000, saturationMillis: 10_000 }
+const warmUp = { inFlight: 16, saturationMillis: 15_000 }
 /** No span for so long after the services have flushed: all have come. */
 const quietMillis = 2_000
 /** Tail sampling holds a trace for 10 s before it decides. */

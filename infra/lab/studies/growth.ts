@@ -81,7 +81,13 @@ export const studyGrowth: Study<GrowthStudy> = async (tools) => {
 }
 
 async function man({ pinning, onStop }: StudyTools, count: number) {
-  const manned = await manRig(armNamed('all'), { pinning, onStop, partitions: count })
+  const manned = await manRig(armNamed('all'), {
+    pinning,
+    onStop,
+    partitions: count,
+    // As it ships: what looks through the store is part of what grows with it.
+    environment: { OUTBOX_SWEEP_INTERVAL_MILLIS: '5000' },
+  })
   await manned.visitor.saturate({ ...load, inFlight: standard.inFlight, saturationMillis: warmUpMillis })
   return manned
 }

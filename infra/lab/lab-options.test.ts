@@ -14,10 +14,10 @@ const parsed = (...words: string[]): LabOptions => {
 const namesOf = ({ arms: chosen }: LabOptions): string[] => chosen.map(({ name }) => name)
 
 describe('the command line of the lab', () => {
-  it('measures every arm and every study unless told, ten pairs each, the control first', () => {
+  it('measures every arm and every study unless told, two dozen pairs each, the control first', () => {
     const options = parsed()
     equal(options.form, 'full')
-    equal(options.plan.pairs, 10)
+    equal(options.plan.pairs, 24)
     equal(namesOf(options)[0], 'off-again')
     deepEqual(
       namesOf(options).sort(),

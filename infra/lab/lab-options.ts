@@ -30,12 +30,13 @@ export interface LabOptions {
   readonly announceTo: string | undefined
 }
 
+/** Many short visits, not few long ones: what else a shared machine does lasts for tens of seconds, and falls on one side. */
 const full: ComparePlan = {
-  pairs: 10,
+  pairs: 24,
   inFlight: 16,
   warmUpMillis: 30_000,
-  saturationMillis: 8_000,
-  halfLoadMillis: 8_000,
+  saturationMillis: 3_000,
+  halfLoadMillis: 5_000,
 }
 
 const short: ComparePlan = {
@@ -51,7 +52,7 @@ const shortArms = [control, 'all']
 
 /** A visit, with what comes before, between and after its phases. */
 const visitSeconds = ({ saturationMillis, halfLoadMillis }: ComparePlan): number =>
-  (saturationMillis + halfLoadMillis) / 1_000 + 3
+  (saturationMillis + halfLoadMillis) / 1_000 + 1
 
 const minutesOf = (plan: ComparePlan, count: number): number =>
   Math.ceil((count * (2 * plan.pairs * visitSeconds(plan) + 15 + plan.warmUpMillis / 1_000)) / 60)
@@ -69,7 +70,7 @@ export const help = `Measures what telemetry costs: each arm beside its baseline
   --arms <names>    as below; ${control} is added
   --studies <names> beside --arms: both
   --pairs <n>       of each arm; ${full.pairs}
-  --seconds <n>     of each of the two phases of a visit; ${full.saturationMillis / 1_000}
+  --seconds <n>     of each of the two phases of a visit; ${full.saturationMillis / 1_000} and ${full.halfLoadMillis / 1_000}
   --in-flight <n>   checkouts in flight while it saturates; ${full.inFlight}
   --out <folder>    lab.json, the studies' own files, report.md and report.html; a new temporary folder unless told. What is
                     in there already is kept, and an arm with as many pairs is not measured again

@@ -53,7 +53,10 @@ const requestTimeoutMillis = 10_000
 /** Every visit places the same checkouts, but for their emails. */
 const seed = 7
 
-/** The load of one rig, from its first visit to its last: connections stay open, and one group follows the ends. */
+/**
+ * The load of one rig, from its first visit to its last: one group follows the ends. Between visits it has no connection to
+ * the gateway, which would close one that waits for so long just when it is used again.
+ */
 export class Visitor {
   readonly #rig: Rig
   readonly #client: GatewayClient
@@ -90,6 +93,7 @@ export class Visitor {
     })
     await delay(saturationMillis)
     await within(settleMillis, 'waiting for the last checkouts', loop.stop())
+    this.#client.close()
     const [{ ended }, seconds] = [loop, (performance.now() - beganAt) / 1_000]
     const after = await this.#rig.read()
     return { ...used(before, after, { ended, seconds }), inFlight, checkoutsPerSecond: ended / seconds }
@@ -123,6 +127,7 @@ export class Visitor {
       )
     })
     await within(settleMillis, 'waiting for the last checkouts', Promise.all(ends))
+    this.#client.close()
     const seconds = (performance.now() - beganAt) / 1_000
     const after = await this.#rig.read()
     return {

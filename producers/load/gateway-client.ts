@@ -93,6 +93,7 @@ export class GatewayClient {
     return end && { end, atMillis: Date.parse(last.time) }
   }
 
+  /** Lets all connections go; whoever asks again makes new ones. */
   close(): void {
     this.#agent.destroy()
   }

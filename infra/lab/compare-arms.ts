@@ -50,7 +50,8 @@ export class Bench {
     const baseline = this.#baselines.get(against.name) ?? (await this.#man(against))
     this.#baselines.set(against.name, baseline)
     const candidate = await this.#man(arm)
-    const halfRate = Math.max(1, baseline.saturatedPerSecond / 2)
+    // Of the slower: at half of what the faster can do, the other may have more than it can do.
+    const halfRate = Math.max(1, Math.min(baseline.saturatedPerSecond, candidate.saturatedPerSecond) / 2)
     try {
       const pairs: Comparison['pairs'] = []
       for (let index = 0; index < plan.pairs; index++) {

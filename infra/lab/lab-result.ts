@@ -35,7 +35,7 @@ const saturation = usage.extend({
   checkoutsPerSecond: amount,
 })
 
-/** An open loop at half of what the pair's baseline can do: how long a checkout takes. */
+/** An open loop at half of what the slower of the two can do: how long a checkout takes. */
 const halfLoad = usage.extend({
   ratePerSecond: amount,
   /** From when it was due to its end, milliseconds. */

@@ -143,7 +143,7 @@ export const targets: readonly Target[] = [
     sense: 'at most',
     limit: 1.05,
     unit: 'times',
-    how: 'all by off, both at the rate that is half of what off can do',
+    how: 'all by off, both at the rate that is half of what the slower can do',
     measure: ratioOf('all', 'toEnd.p99'),
   },
   {

@@ -1,6 +1,6 @@
 /** What a measurement has to say of where and of what it was made. */
 import { execFile } from 'node:child_process'
-import { availableParallelism, cpus, totalmem } from 'node:os'
+import { cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Machine } from './lab-result.ts'
@@ -10,7 +10,7 @@ const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../../', import.meta.url))
 
 export const thisMachine = (pinned: Pinning | undefined): Machine => ({
-  cores: availableParallelism(),
+  cores: cpus().length,
   memoryBytes: totalmem(),
   processor: cpus()[0]?.model.trim() ?? 'unknown',
   node: process.version,

@@ -54,7 +54,9 @@ describe('npm run lab', function () {
       ['lab.json', 'report.html', 'report.md'].every((file) => files.includes(file)),
       files.join(', '),
     )
-    match(await readFile(join(folder, 'report.md'), 'utf8'), /off-again/)
+    const text = await readFile(join(folder, 'report.md'), 'utf8')
+    match(text, /The baseline beside itself: throughput \d/)
+    match(text, /\n\| all +\| \d+ +\| \d+ +\| 0 +\| they match \|\n/)
     const page = await readFile(join(folder, 'report.html'), 'utf8')
     ok(!/(?:src|href)="https?:/.test(page.replaceAll(/<a [^>]*>/g, '')))
   })

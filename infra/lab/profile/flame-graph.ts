@@ -1,4 +1,5 @@
 /** A flame graph as an SVG that needs nothing else: width is time, what is above was called by what is below it. */
+import { escape } from '../../compare/markup.ts'
 import type { Frame } from './profile.ts'
 
 const width = 1_200
@@ -20,9 +21,6 @@ function colourOf({ name, owner }: Frame): string {
   if (isTelemetry(owner)) return `hsl(${10 + shade} 80% 62%)`
   return owner === 'node' ? `hsl(210 8% ${78 + shade / 4}%)` : `hsl(${200 + shade} 35% 74%)`
 }
-
-const escaped = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 
 /** @param title says of what, and how much is the whole width */
 export function drawFlameGraph(root: Frame, title: string): string {
@@ -49,13 +47,13 @@ export function drawFlameGraph(root: Frame, title: string): string {
     const text =
       letters < 3
         ? ''
-        : `<text x="${(x + 2).toFixed(1)}" y="${y + 12}">${escaped(label.slice(0, letters))}</text>`
-    return `<g><title>${escaped(label)}: ${share} %</title><rect x="${x.toFixed(1)}" y="${y}" width="${Math.max(0, size - 0.3).toFixed(1)}" height="${rowHeight - 1}" fill="${colourOf(frame)}"/>${text}</g>`
+        : `<text x="${(x + 2).toFixed(1)}" y="${y + 12}">${escape(label.slice(0, letters))}</text>`
+    return `<g><title>${escape(label)}: ${share} %</title><rect x="${x.toFixed(1)}" y="${y}" width="${Math.max(0, size - 0.3).toFixed(1)}" height="${rowHeight - 1}" fill="${colourOf(frame)}"/>${text}</g>`
   })
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="ui-monospace, monospace" font-size="10">`,
     `<rect width="${width}" height="${height}" fill="white"/>`,
-    `<text x="4" y="16" font-size="13">${escaped(title)}</text>`,
+    `<text x="4" y="16" font-size="13">${escape(title)}</text>`,
     '<text x="4" y="32">Orange is telemetry. Point at a frame for its share.</text>',
     ...shapes,
     '</svg>',

@@ -1,12 +1,8 @@
 /** The backend of traces in the study of sampling: takes what the Collector has left of them, counts it and keeps it. */
-import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { buffer } from 'node:stream/consumers'
 import { gunzipSync } from 'node:zlib'
 import type { OtlpSpan } from '../../../shared/backends/otlp-spans.ts'
 import { spansOf, tracesData } from '../../../shared/backends/otlp-spans.ts'
+import { startReceiver } from '../receiver.ts'
 
 export interface TraceBackend {
   /** The base of its OTLP/HTTP address; it reads JSON. */
@@ -22,22 +18,14 @@ export interface TraceBackend {
 export async function startTraceBackend(): Promise<TraceBackend> {
   let bytes = 0
   let spans: OtlpSpan[] = []
-  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const body = await buffer(request)
-    const text = request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body
+  const { port, close } = await startReceiver((body, { headers }) => {
+    const text = headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body
     spans.push(...spansOf(tracesData.parse(JSON.parse(text.toString()))))
     bytes += body.length
-    response.setHeader('content-type', 'application/json').end('{}')
-  }
-  const server = createServer((request, response) => {
-    take(request, response).catch((error: unknown) => {
-      response.writeHead(400).end(String(error))
-    })
+    return '{}'
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
     get bytes() {
       return bytes
     },
@@ -48,9 +36,6 @@ export async function startTraceBackend(): Promise<TraceBackend> {
       bytes = 0
       spans = []
     },
-    close: async () => {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
+    close,
   }
 }

@@ -30,64 +30,61 @@ const quietMillis = 2_000
 const quietBehindTailSamplingMillis = 15_000
 const quietDeadlineMillis = 120_000
 
-interface Strategy {
+interface Planned {
   readonly arm: string
-  readonly environment?: Readonly<Record<string, string>>
-  readonly tracesPerSecond?: number
+  readonly strategy: Omit<SamplingStrategy, 'rounds'>
 }
 
-const strategies: readonly Strategy[] = [
-  { arm: 'all' },
-  { arm: 'ratio-50' },
-  { arm: 'ratio-10' },
-  { arm: 'ratio-1' },
-  { arm: 'consistent-10' },
-  {
-    arm: 'rate-limited-10',
-    environment: { OTEL_TRACES_SAMPLER_ARG: String(tracesPerSecond) },
-    tracesPerSecond,
-  },
-  { arm: 'always-off' },
-  { arm: 'tail-sampling' },
-]
+/** As the arm has it. */
+function of(arm: string): Planned {
+  const { what, environment, collectorOverlays } = armNamed(arm)
+  return { arm, strategy: { name: arm, what, environment, overlay: collectorOverlays?.[0] ?? null } }
+}
 
-/** What the strategies are told apart from. */
-const withoutTelemetry: Strategy = { arm: 'off' }
+/** Its arm's own rate is nearly all that comes here. */
+function rateLimited(): Planned {
+  const { arm, strategy } = of('rate-limited-10')
+  return {
+    arm,
+    strategy: {
+      ...strategy,
+      name: 'rate-limited',
+      what: `At most ${tracesPerSecond} checkouts a second`,
+      environment: { ...strategy.environment, OTEL_TRACES_SAMPLER_ARG: String(tracesPerSecond) },
+      tracesPerSecond,
+    },
+  }
+}
+
+const plan: readonly Planned[] = [
+  ...['all', 'ratio-50', 'ratio-10', 'ratio-1', 'consistent-10'].map(of),
+  rateLimited(),
+  ...['always-off', 'tail-sampling'].map(of),
+]
 
 export const studySampling: Study<SamplingStudy> = async (tools) => {
   const { onStop, say } = tools
   const backend = await startTraceBackend()
   onStop(() => backend.close())
-  const baseline = await measure(withoutTelemetry, backend, tools)
+  const withoutTelemetry = await measure(of('off'), backend, tools)
   const measured: SamplingStrategy[] = []
-  const sampledPerSecond: number[] = []
-  for (const strategy of strategies) {
-    const { what, environment, collectorOverlays } = armNamed(strategy.arm)
-    const holdsRate = strategy.tracesPerSecond !== undefined
-    const { cpuMillisPerCheckout, ...judged } = await measure(strategy, backend, tools)
-    const round: SamplingStrategy['rounds'][number] = {
-      ...judged,
-      addedCpuMillisPerCheckout: forEachPart(
-        (part) => cpuMillisPerCheckout[part] - baseline.cpuMillisPerCheckout[part],
-      ),
-    }
-    const name = holdsRate ? 'rate-limited' : strategy.arm
-    measured.push({
-      name,
-      what: holdsRate ? `At most ${tracesPerSecond} checkouts a second` : what,
-      environment: { ...environment, ...strategy.environment },
-      overlay: collectorOverlays?.[0] ?? null,
-      ...(holdsRate && { tracesPerSecond }),
-      rounds: [round],
-    })
-    if (holdsRate) sampledPerSecond.push((1_000 * round.traced) / windowMillis)
+  for (const planned of plan) {
+    const { strategy } = planned
+    const { cpuMillisPerCheckout, ...judged } = await measure(planned, backend, tools)
+    const addedCpuMillisPerCheckout = forEachPart(
+      (part) => cpuMillisPerCheckout[part] - withoutTelemetry.cpuMillisPerCheckout[part],
+    )
+    measured.push({ ...strategy, rounds: [{ ...judged, addedCpuMillisPerCheckout }] })
+    const { offered, whole, failed, slow } = judged
     say(
-      `${name}: of ${round.offered} checkouts ${round.whole} are whole, ` +
-        `of ${round.failed.offered} failed ${round.failed.kept}, of ${round.slow.offered} slow ${round.slow.kept}; ` +
-        `services need ${round.addedCpuMillisPerCheckout.services?.toFixed(2)} ms more each.`,
+      `${strategy.name}: of ${offered} checkouts ${whole} are whole, ` +
+        `of ${failed.offered} failed ${failed.kept}, of ${slow.offered} slow ${slow.kept}; ` +
+        `services need ${addedCpuMillisPerCheckout.services.toFixed(2)} ms more each.`,
     )
   }
   await backend.close()
+  const seconds = windowMillis / 1_000
+  const held = measured.filter((strategy) => strategy.tracesPerSecond !== undefined)
   return {
     ratePerSecond,
     slowFromMillis,
@@ -95,19 +92,18 @@ export const studySampling: Study<SamplingStudy> = async (tools) => {
     burst: {
       limitPerSecond: tracesPerSecond,
       offeredPerSecond: ratePerSecond,
-      seconds: windowMillis / 1_000,
-      sampledPerSecond,
+      seconds,
+      sampledPerSecond: held.flatMap(({ rounds }) => rounds.map(({ traced }) => traced / seconds)),
     },
   }
 }
 
 async function measure(
-  { arm, environment = {} }: Strategy,
+  { arm, strategy: { environment, overlay } }: Planned,
   backend: TraceBackend,
   { pinning, onStop }: StudyTools,
 ) {
-  const { collectorOverlays = [] } = armNamed(arm)
-  const quiet = collectorOverlays.length > 0 ? quietBehindTailSamplingMillis : quietMillis
+  const quiet = overlay === null ? quietMillis : quietBehindTailSamplingMillis
   const { rig, visitor, dismiss } = await manRig(armNamed(arm), {
     pinning,
     onStop,

@@ -3,11 +3,7 @@
  * everything, keeps nothing, and counts spans. What the real one costs is not measured, and would come on top.
  * See https://docs.datadoghq.com/tracing/guide/send_traces_to_agent_by_api/
  */
-import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { buffer } from 'node:stream/consumers'
+import { startReceiver } from '../../receiver.ts'
 import type { Packed } from './message-pack.ts'
 import { unpack } from './message-pack.ts'
 
@@ -25,36 +21,21 @@ const tracesPath = '/v0.4/traces'
 
 export async function startFakeAgent(): Promise<FakeAgent> {
   const spansByOperation = new Map<string, number>()
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const body = await buffer(request)
-    response.setHeader('content-type', 'application/json')
-    if (request.url === '/info') {
-      response.end(JSON.stringify({ version: '7.0.0', endpoints: [tracesPath] }))
-      return
-    }
-    if (request.url === tracesPath) {
+  const { port, close } = await startReceiver((body, { url }) => {
+    if (url === '/info') return JSON.stringify({ version: '7.0.0', endpoints: [tracesPath] })
+    if (url === tracesPath) {
       for (const operation of operationsIn(unpack(body)))
         spansByOperation.set(operation, (spansByOperation.get(operation) ?? 0) + 1)
     }
-    response.end('{}') // of traces: nobody's rate of sampling is to change
-  }
-  const server = createServer((request, response) => {
-    answer(request, response).catch((error: unknown) => {
-      response.writeHead(400).end(String(error))
-    })
+    return '{}' // of traces: nobody's rate of sampling is to change
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     get spans() {
       return [...spansByOperation.values()].reduce((sum, count) => sum + count, 0)
     },
     spansByOperation,
-    close: async () => {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
+    close,
   }
 }
 

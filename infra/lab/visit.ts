@@ -108,6 +108,7 @@ export class Visitor {
     const total = Math.round((ratePerSecond * durationMillis) / 1_000)
     const nextRequest = this.#requests(mix)
     const [toEnd, toAccepted] = [new LatencyHistogram(), new LatencyHistogram()]
+    const each: number[] = []
     const wallClock = readWallClock()
     const before = await this.#rig.read()
     const beganAt = performance.now()
@@ -120,6 +121,7 @@ export class Visitor {
           this.#watch.watch(checkoutId, ({ end, atMillis }) => {
             const millis = Math.max(0, atMillis - wallClock(dueAt))
             toEnd.record(millis)
+            each.push(Math.round(millis * 10) / 10)
             onEnd?.({ checkoutId, end, millis })
             resolve()
           }),
@@ -133,7 +135,7 @@ export class Visitor {
     return {
       ...used(before, after, { ended: total, seconds }),
       ratePerSecond,
-      toEndMillis: percentiles(toEnd),
+      toEndMillis: { ...percentiles(toEnd), each },
       toAcceptedMillis: percentiles(toAccepted),
     }
   }

@@ -4,6 +4,8 @@
  */
 import type { Interval } from '../../statistics/bootstrap.ts'
 import { medianIntervals, surestFor } from '../../statistics/bootstrap.ts'
+import type { PooledQuantileComparer } from '../../statistics/pooled-quantiles.ts'
+import { pooledQuantileComparer } from '../../statistics/pooled-quantiles.ts'
 import { median } from '../../statistics/quantiles.ts'
 import type { Comparison, LabResult, Sample } from '../lab-result.ts'
 import type { Unit } from './figures.ts'
@@ -13,9 +15,11 @@ export interface FigureCompared {
   readonly key: string
   readonly title: string
   readonly unit: Unit
-  /** Medians over the visits. */
+  /** Medians over the visits, or a quantile of all their checkouts: `isPooled`. */
   readonly arm: number
   readonly against: number
+  /** Of the checkouts of all visits together, and so are ratio and difference; not the median of what pairs say. */
+  readonly isPooled: boolean
   /** Of arm by baseline, pair by pair; undefined where some baseline is 0. */
   readonly ratio: Interval | undefined
   /** Of arm without baseline, pair by pair. */
@@ -74,8 +78,8 @@ export const controlBounds = { lower: 0.98, upper: 1.02 }
 export const confidenceOf = (pairCount: number): number => Math.min(0.95, surestFor(pairCount))
 
 export function analyse(result: LabResult): LabAnalysed {
-  const intervalOf = medianIntervals()
-  const comparisons = result.comparisons.map((each) => analyseComparison(each, intervalOf))
+  const statistics = { intervalOf: medianIntervals(), comparePooled: pooledQuantileComparer() }
+  const comparisons = result.comparisons.map((each) => analyseComparison(each, statistics))
   const control = controlOf(comparisons)
   const { form, machine, startedAt, endedAt } = result
   return {
@@ -89,23 +93,36 @@ export function analyse(result: LabResult): LabAnalysed {
   }
 }
 
+/** One for all comparisons: what they draw is drawn once. */
+interface Statistics {
+  readonly intervalOf: (samples: readonly number[]) => Interval
+  readonly comparePooled: PooledQuantileComparer
+}
+
 function analyseComparison(
   comparison: Comparison,
-  intervalOf: (samples: readonly number[]) => Interval,
+  { intervalOf, comparePooled }: Statistics,
 ): ComparisonAnalysed {
   const { arm, against, what, group, commit, startedAt, endedAt, pairs } = comparison
   const services = [...new Set(pairs.flatMap((pair) => servicesOf(pair.arm)))].filter((service) =>
     pairs.every((pair) => [pair.arm, pair.against].every((side) => servicesOf(side).includes(service))),
   )
   const figures = new Map<string, FigureCompared>()
-  for (const { key, title, unit, of } of figuresFor(services)) {
+  for (const { key, title, unit, of, pooled } of figuresFor(services)) {
     const values = pairs.map((pair) => ({ arm: of(pair.arm), against: of(pair.against) }))
     const known = values.flatMap((each) =>
       each.arm === undefined ? [] : [{ arm: each.arm, against: each.against ?? 0 }],
     )
     // A figure that some visits lack cannot be compared, and one that is 0 everywhere is no figure of this arm.
     if (known.length < pairs.length || known.every((each) => each.arm === 0 && each.against === 0)) continue
-    figures.set(key, { key, title, unit, ...compare(known, intervalOf) })
+    const compared = compare(known, intervalOf)
+    const together =
+      pooled &&
+      comparePooled(
+        pairs.map((pair) => ({ arm: pooled.samplesOf(pair.arm), against: pooled.samplesOf(pair.against) })),
+        pooled.share,
+      )
+    figures.set(key, { key, title, unit, isPooled: together !== undefined, ...compared, ...together })
   }
   const sums = (side: 'arm' | 'against') => sumSpans(pairs.map((pair) => pair[side]))
   return {

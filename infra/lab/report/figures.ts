@@ -17,6 +17,8 @@ export interface Figure {
   readonly unit: Unit
   /** @returns undefined where this visit has no such figure */
   readonly of: (sample: Sample) => number | undefined
+  /** A quantile that one visit has too few checkouts for: of those of all visits together. */
+  readonly pooled?: { readonly share: number; readonly samplesOf: (sample: Sample) => readonly number[] }
 }
 
 const throughput: Figure = {
@@ -26,13 +28,19 @@ const throughput: Figure = {
   of: ({ saturation }) => saturation.checkoutsPerSecond,
 }
 
+const highQuantiles: Readonly<Record<string, number>> = { p95: 0.95, p99: 0.99 }
+
 const latencies: readonly Figure[] = [
   ...(['p50', 'p95', 'p99'] as const).map((percentile): Figure => {
+    const share = highQuantiles[percentile]
     return {
       key: `toEnd.${percentile}`,
       title: `${percentile} to the end, at half load`,
       unit: 'ms',
       of: ({ halfLoad }) => halfLoad.toEndMillis[percentile],
+      ...(share !== undefined && {
+        pooled: { share, samplesOf: ({ halfLoad }) => halfLoad.toEndMillis.each },
+      }),
     }
   }),
   ...(['p50', 'p99'] as const).map((percentile): Figure => {

@@ -64,6 +64,24 @@ const beganAt = Date.parse('2026-11-26T20:00:00.000Z')
 const pairMillis = 60_000
 const at = (millis: number): string => new Date(millis).toISOString()
 
+/** A hundred checkouts that have these percentiles, all of one visit as fast or slow as it was. */
+function latenciesOf({ p50, p95, p99 }: Truth['toEndMillis'], noisy: (value: number) => number): number[] {
+  const known = [
+    [0, p50 / 2],
+    [0.5, p50],
+    [0.95, p95],
+    [0.99, p99],
+    [1, p99 * 1.2],
+  ] as const
+  const at = (share: number): number => {
+    const next = known.findIndex(([of]) => of >= share)
+    const [[from, low], [to, high]] = [known[Math.max(0, next - 1)] ?? known[0], known[next] ?? known[0]]
+    return to === from ? high : low + ((high - low) * (share - from)) / (to - from)
+  }
+  const factor = noisy(1)
+  return Array.from({ length: 100 }, (_, index) => at((index + 1) / 100) * factor)
+}
+
 /** One visit. @param noisy multiplies by what chance did to it */
 function sampleOf(truth: Truth, noisy: (value: number) => number): Sample {
   const perPart = (values: Readonly<Record<Part, number>>, factor = 1) =>
@@ -91,6 +109,7 @@ function sampleOf(truth: Truth, noisy: (value: number) => number): Sample {
       p50: noisy(truth.toEndMillis.p50),
       p95: noisy(truth.toEndMillis.p95),
       p99: noisy(truth.toEndMillis.p99),
+      each: latenciesOf(truth.toEndMillis, noisy),
     },
     toAcceptedMillis: { p50: noisy(3), p95: noisy(6), p99: noisy(12) },
   }

@@ -60,7 +60,7 @@ function introduction({ lab }: Report, command: string): string {
       `- Machine: ${machine.cores} cores (${machine.processor}), ${bytes(machine.memoryBytes)}, ${machine.platform}, Node ${machine.node.replace(/^v/, '')}; processes: ${pinned}.`,
       `- Code: ${commits.map((commit) => `\`${commit}\``).join(', ')}.`,
       `- Method: each arm and its baseline run side by side, each on servers of its own, and are visited in turn, A B, B A, A B and so on, ${pairs.join(' or ')} pairs. A visit is a closed loop that saturates the arm, then an open loop at half of what the slower of the two can do.`,
-      '- Figures are medians. A ratio is the median of the ratios of pairs, arm by baseline, and what an arm adds the median of the differences; in brackets stands the 95 % interval (bootstrap over the pairs). A ratio whose interval has 1 in it may be no difference at all.',
+      '- Figures are medians. A ratio is the median of the ratios of pairs, arm by baseline, and what an arm adds the median of the differences; in brackets stands the 95 % interval (bootstrap over the pairs). A ratio whose interval has 1 in it may be no difference at all. p95 and p99 to the end are of the checkouts of all visits together: one visit has too few for them.',
       '- Processor time is user and system time of the processes, by checkouts that came to their end meanwhile.',
     ].join('\n'),
   ].join('\n\n')

@@ -22,13 +22,14 @@ import type { Order, RecordedEvent, SagaEvent, Service } from '../shared/contrac
 import { services, topics } from '../shared/contracts/events.ts'
 import type { Answered, Question } from '../shared/kernel/answer.ts'
 import { answer } from '../shared/kernel/answer.ts'
+import type { RecentStreams } from '../shared/kernel/recent-streams.ts'
 import type { ProducerMessage } from '../shared/messaging/kafka.ts'
 import { OffsetTracker } from '../shared/messaging/offset-tracker.ts'
 import type { EventStore } from '../shared/store/event-store.ts'
 import type { Logger } from '../shared/telemetry/logger.ts'
 import type { DeadlinePassed } from './checkout/decider.ts'
 import { checkout } from './checkout/decider.ts'
-import { orders } from './orders/decider.ts'
+import { opensOrders, orders } from './orders/decider.ts'
 import { consultNetwork } from './payments/consult.ts'
 import { payments } from './payments/decider.ts'
 import type { Assignment, Member, Partitioning } from './saga-broker.ts'
@@ -39,7 +40,7 @@ import type { Outcome, StoredCommit } from './saga-store.ts'
 import { ModelStore } from './saga-store.ts'
 import type { Point } from './saga-tasks.ts'
 import { ConnectionLost, goOn, loseConnection, start, Task, touch } from './saga-tasks.ts'
-import { perhapsUnpublished } from './service.ts'
+import { perhapsUnpublished, recentStreamsOf } from './service.ts'
 import { consultRegister } from './users/consult.ts'
 import { users } from './users/decider.ts'
 
@@ -97,6 +98,7 @@ interface Process {
   /** What the outbox's timer for marks calls. */
   readonly mark: () => void
   readonly offsets: OffsetTracker
+  readonly recent: RecentStreams
   isSweeping: boolean
 }
 
@@ -147,7 +149,7 @@ export class SagaModel {
     const notAsked = () => Promise.resolve(undefined)
     this.#react = {
       users: this.#reaction('users', users, consultRegister(this.register)),
-      orders: this.#reaction('orders', orders, notAsked),
+      orders: this.#reaction('orders', orders, notAsked, opensOrders),
       payments: this.#reaction('payments', payments, consultNetwork(this.network)),
       checkout: this.#reaction('checkout', checkout, notAsked),
     }
@@ -318,26 +320,35 @@ export class SagaModel {
     service: Service,
     decider: Decider<State, Input<Asked, Reply>, Event>,
     consult: (question: Input<Asked>, state: State) => Promise<Reply>,
+    opensStream?: (event: Asked) => boolean,
   ): React {
     const logic = {
       decider,
+      ...(opensStream && { opensStream }),
       consult: (question: Input<Asked>, state: State) => touch('consult', () => consult(question, state)),
     }
     // What comes was routed by the flow table, so it is what the decider accepts.
-    return (question) =>
-      answer(asEventStore(this.#stores[service]), logic, question as Question<Asked>, () => this.#now())
+    return (question, recent) =>
+      answer(asEventStore(this.#stores[service]), logic, question as Question<Asked>, {
+        recent,
+        now: () => this.#now(),
+      })
   }
 
   /** As consumers/service.ts and its retry do. */
   async #handle(process: Process, question: Question<SagaEvent | DeadlinePassed>): Promise<void> {
     for (;;) {
       try {
-        const answered = await this.#react[process.service](question)
+        const isExpiry = question.event.type === 'DeadlinePassed'
+        const recent = isExpiry ? undefined : process.recent
+        const remembered = recent?.find(question.checkoutId)
+        const answered = await this.#react[process.service](question, recent)
         if (answered) {
           const { commit, stream } = answered
-          const isExpiry = question.event.type === 'DeadlinePassed'
+          if (remembered) this.met.add(stream === remembered ? 'remembered' : 'remembered and overtaken')
           const earlier = isExpiry ? stream.commits : perhapsUnpublished(process.service, stream)
-          await process.outbox.publish(commit, earlier)
+          const isPublished = await process.outbox.publish(commit, earlier)
+          if (isPublished) recent?.keepPublished(stream, commit)
         }
         return
       } catch (error) {
@@ -496,7 +507,16 @@ export class SagaModel {
       sweepGraceMillis: 0,
     })
     const mark = startWithoutClock(outbox)
-    return { name, service, member, outbox, mark, offsets: new OffsetTracker(), isSweeping: false }
+    return {
+      name,
+      service,
+      member,
+      outbox,
+      mark,
+      offsets: new OffsetTracker(),
+      recent: recentStreamsOf(service),
+      isSweeping: false,
+    }
   }
 
   #inserted(commit: StoredCommit): void {
@@ -565,7 +585,10 @@ export class SagaModel {
 
 const membersOf = ({ members }: SagaSettings): readonly Member[] => (members === 1 ? [0] : [0, 1])
 
-type React = (question: Question<SagaEvent | DeadlinePassed>) => Promise<Answered | undefined>
+type React = (
+  question: Question<SagaEvent | DeadlinePassed>,
+  recent: RecentStreams | undefined,
+) => Promise<Answered | undefined>
 
 function pick<Item>(items: readonly Item[], which: number): Item {
   const item = items[which % items.length]

@@ -73,6 +73,7 @@ describe('the saga, with duplicates, delays, crashes, zombies and deadlines, in 
         on.flatMap((type) => answers.map((answer) => `${by}: ${type} -> ${answer}`)),
       ),
       ...['appended', 'conflict', 'duplicate', 'a redelivery', 'a zombie', 'swept'],
+      ...['remembered', 'remembered and overtaken'],
       ...kinds.map(({ name }) => name),
       ...points.flatMap((point) => [`stalls ${point}`, `crashes ${point}`]),
     ]

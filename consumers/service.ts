@@ -7,6 +7,7 @@ import type { Consumed } from '../shared/contracts/flow.ts'
 import { concerns, consumedBy, keeperOf, subscriptionsOf } from '../shared/contracts/flow.ts'
 import type { ServiceLogic } from '../shared/kernel/answer.ts'
 import { answer } from '../shared/kernel/answer.ts'
+import { RecentStreams } from '../shared/kernel/recent-streams.ts'
 import type { IncomingMessage } from '../shared/messaging/cloud-events.ts'
 import { fromMessage, PoisonMessage, typeOf } from '../shared/messaging/cloud-events.ts'
 import type { Handler } from '../shared/messaging/handler.ts'
@@ -34,8 +35,8 @@ import { Outbox } from '../producers/outbox/outbox.ts'
 export interface ServiceTools extends Process {
   readonly connection: StoreConnection
   readonly store: EventStore
-  /** Counts and publishes a commit; `earlier` are those of its stream that may not be published yet. */
-  readonly publish: (commit: Commit, earlier: readonly Commit[]) => Promise<void>
+  /** Counts a commit and publishes it. */
+  readonly publish: Outbox['publish']
 }
 
 /** A consumer bounds its stopping itself; this comes after all of its bounds. */
@@ -106,22 +107,23 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
 
   const publish: ServiceTools['publish'] = async (commit, earlier) => {
     for (const { event } of commit.events) count(event)
-    await outbox.publish(commit, earlier)
+    return outbox.publish(commit, earlier)
   }
   const logic = await createLogic({ ...process, connection, store, publish })
 
+  const recent = recentStreamsOf(service)
   const handler: Handler = async ({ message }) => {
     const recorded = fromMessage(message)
     if (!concerns(service, recorded)) return 'nothing to answer'
     const { id: causedBy, checkoutId, event } = recorded
-    const answered = await answer(store, logic, { checkoutId, causedBy, event })
+    const answered = await answer(store, logic, { checkoutId, causedBy, event }, { recent })
     if (!answered) return 'nothing to answer'
     const { commit, stream } = answered
     // The checkout's own stream begins with the request; the others do not know when that was.
     const requestedAt = service === 'checkout' ? stream.events[0]?.time : undefined
     recordAnswer(commit.events, recorded.time, requestedAt)
     failpoint('committed')
-    await publish(commit, perhapsUnpublished(service, stream))
+    if (await publish(commit, perhapsUnpublished(service, stream))) recent.keepPublished(stream, commit)
     return 'answered'
   }
   const groupId = consumerGroupOf(service)
@@ -154,6 +156,11 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
   observeLag(groupId, () => consumer.lag())
   observeSilence(groupId, consumer.longestSilenceMillis)
 }
+
+export const recentStreamsOf = (service: Service): RecentStreams =>
+  new RecentStreams({
+    isPublished: (stream) => perhapsUnpublished(service, stream).every(({ published }) => published),
+  })
 
 /**
  * What of a stream may not be on its topic although the service was sent a message about it. All but a checkout's

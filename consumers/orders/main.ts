@@ -1,4 +1,8 @@
 import { runService } from '../service.ts'
-import { orders } from './decider.ts'
+import { opensOrders, orders } from './decider.ts'
 
-await runService('orders', () => ({ decider: orders, consult: () => Promise.resolve(undefined) }))
+await runService('orders', () => ({
+  decider: orders,
+  consult: () => Promise.resolve(undefined),
+  opensStream: opensOrders,
+}))

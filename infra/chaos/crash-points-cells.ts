@@ -29,7 +29,15 @@ const chainsOf = (service: ProcessName): readonly (readonly Failpoint[])[] => [
 /** Points that every message, or nearly every, comes by: there it need not be the first that dies. */
 const busy: ReadonlySet<Failpoint> = new Set([
   ...(['request-read', 'key-claimed', 'request-committed', 'request-answered', 'message-received'] as const),
-  ...(['stream-read', 'consulted', 'decided', 'committed', 'published', 'handled', 'claim-entered'] as const),
+  ...([
+    'stream-known',
+    'consulted',
+    'decided',
+    'committed',
+    'published',
+    'handled',
+    'claim-entered',
+  ] as const),
 ])
 
 /** A crash to bring about. */

@@ -44,7 +44,7 @@ const oldestAge = meter.createGauge('outbox.oldest.age', {
 
 export class Outbox {
   readonly #options: OutboxOptions
-  readonly #underWay = new Set<Promise<void>>()
+  readonly #underWay = new Set<Promise<unknown>>()
   /**
    * Being sent, or sent and not marked yet, which is no work for a sweep; and what was marked last, which may have
    * been read before. Each says whether it was sent.
@@ -107,16 +107,21 @@ export class Outbox {
    * Publishes a commit in the active context. Never rejects: what fails here is left to the sweep.
    * @param earlier commits of its stream: those that are not known to be published go with it, in order, so that no
    *   later one overtakes one whose publishing failed
+   * @returns whether they are all on their topic
    */
-  publish(commit: Commit, earlier: readonly Commit[] = []): Promise<void> {
+  publish(commit: Commit, earlier: readonly Commit[] = []): Promise<boolean> {
     this.#unsent.set(commit.id, madeAtMillis(commit))
     const sending = this.#send(commit, earlier)
-      .then(() => failpoint('published'))
+      .then(() => {
+        failpoint('published')
+        return true
+      })
       .catch((error: unknown) => {
         this.#options.log.warn(
           { 'event.name': 'outbox.publish_failed', err: error, 'saga.id': commit.checkoutId },
           'not published; the sweep will',
         )
+        return false
       })
     this.#underWay.add(sending)
     return sending.finally(() => this.#underWay.delete(sending))

@@ -3,11 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { stackForTests } from '../../infra/verify/stack-for-tests.ts'
 import type { Decider, Input } from '../contracts/decider.ts'
 import type { EventOf } from '../contracts/events.ts'
-import type { Commit } from '../store/event-store.ts'
+import type { Commit, Stream } from '../store/event-store.ts'
 import { EventStore } from '../store/event-store.ts'
 import type { StoreConnection } from '../store/mongo.ts'
 import { connectStore } from '../store/mongo.ts'
 import { answer } from './answer.ts'
+import { RecentStreams } from './recent-streams.ts'
 
 type Event = EventOf<'CheckoutExpired'>
 interface Asked {
@@ -146,6 +147,80 @@ describe('the kernel, on the real store', function () {
     })
     deepEqual(await store.append({ ...next, version: 2, causedBy: `${checkoutId}/1` }), {
       outcome: 'duplicate',
+    })
+  })
+
+  describe('with streams that the process remembers', () => {
+    /** Counts what is read. */
+    class CountingStore extends EventStore {
+      reads = 0
+      override read(checkoutId: string, after?: number): Promise<Stream> {
+        this.reads += 1
+        return super.read(checkoutId, after)
+      }
+    }
+
+    const startProcess = ({ limit = Infinity, opensStream = false } = {}) => {
+      const own = new CountingStore(connection.databaseOf('checkout'), 'checkout')
+      const recent = new RecentStreams({ isPublished: () => true })
+      const logic = { decider: counting(limit), consult: asksNobody, opensStream: () => opensStream }
+      const handle = async (checkoutId: string, causedBy: string): Promise<number | undefined> => {
+        const question = { checkoutId, causedBy, event: { type: 'Count' } } as const
+        const answered = await answer(own, logic, question, { recent })
+        if (answered) recent.keepPublished(answered.stream, answered.commit)
+        return answered?.commit.version
+      }
+      return { handle, store: own }
+    }
+
+    it('reads a stream once, and then knows it', async () => {
+      const process = startProcess()
+      const checkoutId = randomUUID()
+      equal(await process.handle(checkoutId, `${checkoutId}/1`), 1)
+      equal(await process.handle(checkoutId, `${checkoutId}/2`), 2)
+      equal(await process.handle(checkoutId, `${checkoutId}/2`), undefined)
+      equal(process.store.reads, 1)
+    })
+
+    it('does not read what begins a stream', async () => {
+      const process = startProcess({ opensStream: true })
+      const checkoutId = randomUUID()
+      equal(await process.handle(checkoutId, `${checkoutId}/1`), 1)
+      equal(process.store.reads, 0)
+    })
+
+    it('finds out by the insert that others have gone on, and reads', async () => {
+      const [process, other] = [startProcess(), startProcess()]
+      const checkoutId = randomUUID()
+      equal(await process.handle(checkoutId, `${checkoutId}/1`), 1)
+      equal(await other.handle(checkoutId, `${checkoutId}/2`), 2)
+      equal(await process.handle(checkoutId, `${checkoutId}/3`), 3)
+      equal(process.store.reads, 2)
+    })
+
+    it('answers once what comes again to a process that remembers nothing', async () => {
+      const checkoutId = randomUUID()
+      equal(await startProcess().handle(checkoutId, `${checkoutId}/1`), 1)
+      for (const opensStream of [false, true])
+        equal(await startProcess({ opensStream }).handle(checkoutId, `${checkoutId}/1`), undefined)
+      equal((await store.read(checkoutId)).version, 1)
+    })
+
+    it('does not believe that there is nothing to answer before it has read', async () => {
+      const checkoutId = randomUUID()
+      // Answers only on a stream that has something.
+      const late: Decider<number, Input<Asked>, Event> = {
+        ...counting(Infinity),
+        decide: (input, soFar) => (soFar === 0 ? [] : counting(Infinity).decide(input, soFar)),
+      }
+      ok(await ask(checkoutId, `${checkoutId}/1`))
+      const answered = await answer(
+        store,
+        { decider: late, consult: asksNobody, opensStream: () => true },
+        { checkoutId, causedBy: `${checkoutId}/2`, event: { type: 'Count' } },
+        { recent: new RecentStreams({ isPublished: () => true }) },
+      )
+      equal(answered?.commit.version, 2)
     })
   })
 

@@ -1,8 +1,11 @@
 /**
- * The kernel: read the stream, decide, commit by one insert. Everything else around a service is plumbing.
+ * The kernel: know the stream, decide, commit by one insert. Everything else around a service is plumbing.
  *
- * A taken version means that somebody was faster: read again, ask the outside world again (it gives the
+ * A taken version means that somebody was faster: read, ask the outside world again (it gives the
  * same answer), decide again. A taken cause means that this message was answered before.
+ *
+ * So the stream need not be read to be known: what this process remembers of it will do, and where nothing can have been
+ * answered yet, that it is empty. Only that there is nothing to answer is never believed of a stream that was not read.
  */
 import { context, propagation } from '@opentelemetry/api'
 import type { Decider, Input } from '../contracts/decider.ts'
@@ -11,12 +14,19 @@ import type { SagaEvent } from '../contracts/events.ts'
 import { isEventType } from '../contracts/events.ts'
 import { failpoint } from '../process/failpoints.ts'
 import type { Commit, EventStore, Stream } from '../store/event-store.ts'
+import type { RecentStreams } from './recent-streams.ts'
+import { emptyStream } from './recent-streams.ts'
 
 /** A decider, and the one function of a service that touches the outside world before it decides. */
 export interface ServiceLogic<State, Event extends SagaEvent, Asked, Answer> {
   readonly decider: Decider<State, Input<Asked, Answer>, Event>
   /** Idempotent under the checkout id: asked twice it does once, and answers the same. */
   readonly consult: (question: Input<Asked>, state: State) => Promise<Answer>
+  /**
+   * True of what a service hears first of a checkout, unless something is late, where it asks nobody outside: it is decided
+   * without a look at the stream, which is empty then.
+   */
+  readonly opensStream?: (event: Asked) => boolean
 }
 
 /** What is to be answered: an event or a deadline, and the id under which the answer is remembered. */
@@ -25,6 +35,12 @@ export interface Question<Asked> {
   /** Id of the message or deadline: it is answered at most once. */
   readonly causedBy: string
   readonly event: Asked
+}
+
+export interface AnswerOptions {
+  /** Of this process and service; every stream is read without. */
+  readonly recent?: RecentStreams | undefined
+  readonly now?: () => Date
 }
 
 /** Conflicts come from a few messages of one checkout handled side by side; many in a row mean a defect. */
@@ -69,13 +85,15 @@ export interface Answered {
  */
 export async function answer<State, Event extends SagaEvent, Asked, Answer>(
   store: EventStore,
-  { decider, consult }: ServiceLogic<State, Event, Asked, Answer>,
+  { decider, consult, opensStream }: ServiceLogic<State, Event, Asked, Answer>,
   { checkoutId, causedBy, event }: Question<Asked>,
-  now: () => Date = () => new Date(),
+  { recent, now = () => new Date() }: AnswerOptions = {},
 ): Promise<Answered | undefined> {
+  const unread = recent && (recent.find(checkoutId) ?? (opensStream?.(event) ? emptyStream : undefined))
   for (let conflicts = 0; conflicts < conflictLimit; conflicts++) {
-    const stream = await store.read(checkoutId)
-    failpoint('stream-read')
+    const isRead = conflicts > 0 || !unread
+    const stream = isRead ? await store.read(checkoutId) : unread
+    failpoint('stream-known')
     if (stream.commits.some((commit) => commit.causedBy === causedBy)) return undefined
     const unknown = stream.events.find(({ event }) => !isEventType(event.type))
     if (unknown) throw new UnknownEventInStream(checkoutId, unknown.event.type)
@@ -87,7 +105,11 @@ export async function answer<State, Event extends SagaEvent, Asked, Answer>(
     const reply = await consult({ checkoutId, event, answer: undefined }, state)
     failpoint('consulted')
     const events = decider.decide({ checkoutId, event, answer: reply }, state)
-    if (events.length === 0) return undefined
+    if (events.length === 0) {
+      if (!isRead) continue
+      recent?.keep(checkoutId, stream)
+      return undefined
+    }
     failpoint('decided')
     const result = await store.append({
       checkoutId,

@@ -56,9 +56,9 @@ export const failpoints = [
     leaves: 'nothing; it is delivered again',
   },
   {
-    name: 'stream-read',
+    name: 'stream-known',
     in: services,
-    at: 'the stream is read, the outside world is not asked',
+    at: 'the stream is read or remembered, the outside world is not asked',
     leaves: 'nothing; the message is delivered again',
   },
   {

@@ -14,7 +14,7 @@
  *     checkout  OrderConfirmed     insert commits                         send CheckoutCompleted
  *
  * That is 9 inserts, 6 messages and 6 messages handled: the saga's own, document by document, with its indexes, and
- * header by header. The saga adds 10 look-ups (9 of streams, 1 of the email's last entry), 6 marks as published in
+ * header by header. The saga adds 5 look-ups (4 of streams, 1 of the email's last entry), 6 marks as published in
  * batches of at most ten, and passes over 9 messages that its services are sent and do not react to; here it is 4,
  * because nobody listens for what goes wrong.
  */

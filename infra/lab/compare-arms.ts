@@ -29,83 +29,79 @@ export interface CompareOptions {
   readonly announcer?: Announcer | undefined
 }
 
-interface Warm extends MannedRig {
-  readonly saturatedPerSecond: number
+/** So long does one of the two work before the other does, while they warm up. */
+const warmUpSliceMillis = 10_000
+
+/**
+ * Both are new, and grow warm side by side: code that runs is compiled better for thousands of checkouts, and a baseline
+ * that had run for others before would be ahead.
+ * @throws Error when a server or a service ends, or a checkout is not accepted: then nothing was measured
+ */
+export async function compareArms(arm: Arm, against: Arm, options: CompareOptions): Promise<Comparison> {
+  const { plan, say, commit, pinning, onStop, announcer } = options
+  const startedAt = new Date().toISOString()
+  const manned = {
+    against: await manRig(against, { pinning, onStop }),
+    arm: await manRig(arm, { pinning, onStop }),
+  }
+  try {
+    const perSecond = await warmUp(manned, options)
+    // Of the slower: at half of what the faster can do, the other may have more than it can do.
+    const ratePerSecond = Math.max(1, Math.min(perSecond.arm, perSecond.against) / 2)
+    const pairs: Comparison['pairs'] = []
+    for (let index = 0; index < plan.pairs; index++) {
+      const pair = await measurePair(index, ['arm', 'against'], async (side) => {
+        const { rig, visitor } = manned[side]
+        const sample = await visit(rig, visitor, plan, {
+          ratePerSecond,
+          onPhase: (phase) => announcer?.begin(rig.arm.name, phase),
+        })
+        announcer?.measured(rig.arm.name, sample)
+        return sample
+      })
+      pairs.push(pair)
+      say(describePair(arm, index, plan.pairs, pair.arm, pair.against))
+    }
+    return {
+      arm: arm.name,
+      against: against.name,
+      what: arm.what,
+      group: arm.group,
+      commit,
+      startedAt,
+      endedAt: new Date().toISOString(),
+      pairs,
+    }
+  } finally {
+    announcer?.end()
+    await manned.arm.dismiss()
+    await manned.against.dismiss()
+  }
 }
 
-/** Rigs that run; a baseline stays for all arms that are compared with it. */
-export class Bench {
-  readonly #options: CompareOptions
-  readonly #baselines = new Map<string, Warm>()
-
-  constructor(options: CompareOptions) {
-    this.#options = options
-  }
-
-  /** @throws Error when a server or a service ends, or a checkout is not accepted: then nothing was measured */
-  async compare(arm: Arm, against: Arm): Promise<Comparison> {
-    const { plan, say, commit, announcer } = this.#options
-    const startedAt = new Date().toISOString()
-    await this.#keepOnly(against.name)
-    const baseline = this.#baselines.get(against.name) ?? (await this.#man(against))
-    this.#baselines.set(against.name, baseline)
-    const candidate = await this.#man(arm)
-    // Of the slower: at half of what the faster can do, the other may have more than it can do.
-    const halfRate = Math.max(1, Math.min(baseline.saturatedPerSecond, candidate.saturatedPerSecond) / 2)
-    try {
-      const pairs: Comparison['pairs'] = []
-      for (let index = 0; index < plan.pairs; index++) {
-        const pair = await measurePair(index, ['arm', 'against'], async (side) => {
-          const { rig, visitor } = side === 'arm' ? candidate : baseline
-          const sample = await visit(rig, visitor, plan, {
-            ratePerSecond: halfRate,
-            onPhase: (phase) => announcer?.begin(rig.arm.name, phase),
-          })
-          announcer?.measured(rig.arm.name, sample)
-          return sample
-        })
-        pairs.push(pair)
-        say(describePair(arm, index, plan.pairs, pair.arm, pair.against))
-      }
-      return {
-        arm: arm.name,
-        against: against.name,
-        what: arm.what,
-        group: arm.group,
-        commit,
-        startedAt,
-        endedAt: new Date().toISOString(),
-        pairs,
-      }
-    } finally {
-      announcer?.end()
-      await candidate.dismiss()
-    }
-  }
-
-  async down(): Promise<void> {
-    await this.#keepOnly(undefined)
-  }
-
-  async #man(arm: Arm): Promise<Warm> {
-    const { plan, pinning, onStop, say, announcer } = this.#options
-    const manned = await manRig(arm, { pinning, onStop })
-    announcer?.begin(arm.name, 'warm-up')
-    const { checkoutsPerSecond } = await manned.visitor.saturate({
-      ...plan,
-      saturationMillis: plan.warmUpMillis,
+/** @returns checkouts a second at the end of it */
+async function warmUp(
+  manned: Readonly<Record<'arm' | 'against', MannedRig>>,
+  { plan: { inFlight, warmUpMillis }, say, announcer }: CompareOptions,
+): Promise<Record<'arm' | 'against', number>> {
+  const slices = Math.ceil(warmUpMillis / warmUpSliceMillis)
+  const perSecond = { arm: 0, against: 0 }
+  for (let index = 0; index < slices; index++) {
+    await measurePair(index, ['arm', 'against'], async (side) => {
+      const { rig, visitor } = manned[side]
+      announcer?.begin(rig.arm.name, 'warm-up')
+      const { checkoutsPerSecond } = await visitor.saturate({
+        inFlight,
+        saturationMillis: Math.min(warmUpSliceMillis, warmUpMillis),
+      })
+      perSecond[side] = checkoutsPerSecond
     })
-    say(`${arm.name} is up and warm: ${checkoutsPerSecond.toFixed(1)} checkouts a second.`)
-    return { ...manned, saturatedPerSecond: checkoutsPerSecond }
   }
-
-  async #keepOnly(name: string | undefined): Promise<void> {
-    for (const [other, manned] of this.#baselines) {
-      if (other === name) continue
-      this.#baselines.delete(other)
-      await manned.dismiss()
-    }
-  }
+  const [one, other] = [manned.arm.rig.arm.name, manned.against.rig.arm.name]
+  say(
+    `${one} and ${other} are warm: ${perSecond.arm.toFixed(1)} and ${perSecond.against.toFixed(1)} checkouts a second.`,
+  )
+  return perSecond
 }
 
 function describePair(arm: Arm, index: number, pairs: number, one: Sample, other: Sample): string {

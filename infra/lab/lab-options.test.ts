@@ -29,12 +29,6 @@ describe('the command line of the lab', () => {
     deepEqual(options.studies, runnableStudies)
   })
 
-  it('visits the arms of one baseline together, so that it is started once', () => {
-    const baselines = parsed().arms.map(({ against }) => against)
-    const changes = baselines.filter((name, index) => index > 0 && baselines[index - 1] !== name)
-    equal(changes.length, new Set(baselines).size - 1)
-  })
-
   it('has a short form with the control, and no studies', () => {
     const options = parsed('--short')
     deepEqual([options.form, namesOf(options), options.studies], ['short', ['off-again', 'all'], []])

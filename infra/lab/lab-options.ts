@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BadUsage, parseOptions, wholeNumber } from '../../shared/process/command-line.ts'
-import { arms, armNamed } from './arms/arms.ts'
+import { arms } from './arms/arms.ts'
 import type { Arm } from './arms/arms.ts'
 import type { ComparePlan } from './compare-arms.ts'
 import type { LabResult } from './lab-result.ts'
@@ -34,7 +34,7 @@ export interface LabOptions {
 const full: ComparePlan = {
   pairs: 24,
   inFlight: 16,
-  warmUpMillis: 30_000,
+  warmUpMillis: 40_000,
   saturationMillis: 3_000,
   halfLoadMillis: 5_000,
 }
@@ -55,7 +55,7 @@ const visitSeconds = ({ saturationMillis, halfLoadMillis }: ComparePlan): number
   (saturationMillis + halfLoadMillis) / 1_000 + 1
 
 const minutesOf = (plan: ComparePlan, count: number): number =>
-  Math.ceil((count * (2 * plan.pairs * visitSeconds(plan) + 15 + plan.warmUpMillis / 1_000)) / 60)
+  Math.ceil((count * 2 * (plan.pairs * visitSeconds(plan) + 15 + plan.warmUpMillis / 1_000)) / 60)
 
 const nameWidth = Math.max(...arms.map(({ name }) => name.length)) + 2
 
@@ -119,17 +119,13 @@ export function parseCommandLine(commandLine: readonly string[]): LabOptions | '
 
 const names = arms.map(({ name }) => name)
 
-/** The control first: a machine that is too noisy is known before it has taken hours. Then by baseline, which stays up. */
+/** The control first: a machine that is too noisy is known before it has taken hours. */
 function chosenArms(wanted: readonly string[] | undefined, onlyStudies: boolean): Arm[] {
   if (wanted === undefined && onlyStudies) return []
   const chosen = new Set([control, ...(wanted ?? names)])
-  const compared = arms.filter(({ name, against }) => chosen.has(name) && name !== against)
-  const baselines = [armNamed(control).against, ...compared.map(({ against }) => against)]
-  return compared.toSorted(
-    (one, other) =>
-      Number(other.name === control) - Number(one.name === control) ||
-      baselines.indexOf(one.against) - baselines.indexOf(other.against),
-  )
+  return arms
+    .filter(({ name, against }) => chosen.has(name) && name !== against)
+    .toSorted((one, other) => Number(other.name === control) - Number(one.name === control))
 }
 
 function listOf<Name extends string>(

@@ -5,7 +5,7 @@ import { runCommand } from '../../shared/process/command-line.ts'
 import { runUntilStopped } from '../native/run-until-stopped.ts'
 import { announceTo } from './announce.ts'
 import { armNamed } from './arms/arms.ts'
-import { Bench } from './compare-arms.ts'
+import { compareArms } from './compare-arms.ts'
 import type { LabOptions, RunnableStudy } from './lab-options.ts'
 import { help, parseCommandLine } from './lab-options.ts'
 import type { Comparison, LabResult } from './lab-result.ts'
@@ -53,16 +53,16 @@ function lab(options: LabOptions): Promise<never> {
     onStop(async () => announcer?.close())
 
     const record = recordIn(folder, options.form, thisMachine(pinning))
-    const bench = new Bench({ plan, pinning, commit, onStop, say, announcer })
     for (const [index, arm] of options.arms.entries()) {
       if (record.has(arm.name, plan.pairs)) {
         say(`${arm.name} is in the folder already.`)
         continue
       }
       say(`${arm.name}, ${index + 1} of ${options.arms.length}: ${arm.what}.`)
-      record.add(await bench.compare(arm, armNamed(arm.against)))
+      record.add(
+        await compareArms(arm, armNamed(arm.against), { plan, pinning, commit, onStop, say, announcer }),
+      )
     }
-    await bench.down()
 
     for (const name of options.studies) {
       say(`Study: ${name}.`)

@@ -38,8 +38,11 @@ const saturation = usage.extend({
 /** An open loop at half of what the slower of the two can do: how long a checkout takes. */
 const halfLoad = usage.extend({
   ratePerSecond: amount,
-  /** From when it was due to its end, milliseconds; `each` checkout's, for visits to be looked at together. */
-  toEndMillis: z.object({ p50: amount, p95: amount, p99: amount, each: z.array(amount) }),
+  /**
+   * From when it was due to its end, milliseconds; `each` checkout's, for visits to be looked at together, which the first
+   * results do not have.
+   */
+  toEndMillis: z.object({ p50: amount, p95: amount, p99: amount, each: z.array(amount).optional() }),
   toAcceptedMillis: z.object({ p50: amount, p95: amount, p99: amount }),
 })
 
@@ -89,7 +92,7 @@ export const machine = z.object({
   pinned: z.object({ system: z.string(), observers: z.string() }).nullable(),
 })
 
-export const resultFormat = 'sagascope-lab/2'
+export const resultFormat = 'sagascope-lab/1'
 
 export const labResult = z.object({
   format: z.literal(resultFormat),

@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import type { LabResult } from '../lab-result.ts'
 import { labResult } from '../lab-result.ts'
+import { median, sorted } from '../../statistics/quantiles.ts'
 import { analyse, confidenceOf } from './analyse.ts'
 import { figuresFor } from './figures.ts'
 import { comparisonOf, madeUpResult, truths } from './lab-result-for-tests.ts'
@@ -55,6 +56,22 @@ describe('a result of the lab, analysed', function () {
         ratio.upper >= truths.all.checkoutsPerSecond / 200,
     )
     ok(held.length / runs > 0.88 && held.length / runs <= 0.995, `${held.length} of ${runs}`)
+  })
+
+  it('takes p99 of the checkouts of all visits, and the median of the visits where they do not have each of them', () => {
+    const result = madeUpResult({ noise: 0.2 })
+    const [all] = result.comparisons.filter(({ arm }) => arm === 'all')
+    ok(all)
+    const visits = all.pairs.map(({ arm }) => arm.halfLoad.toEndMillis)
+    const pooled = sorted(visits.flatMap(({ each = [] }) => each))
+    const { arm, ratio, against } = figureOf(result, 'all', 'toEnd.p99')
+    equal(arm, pooled[Math.ceil(pooled.length * 0.99) - 1])
+    equal(ratio?.estimate, arm / against)
+
+    const { halfLoad } = all.pairs[0]?.arm ?? {}
+    ok(halfLoad)
+    Reflect.deleteProperty(halfLoad.toEndMillis, 'each')
+    equal(figureOf(result, 'all', 'toEnd.p99').arm, median(visits.map(({ p99 }) => p99)))
   })
 
   it('adds up the parts, sample by sample, and has each service', () => {

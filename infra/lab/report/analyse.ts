@@ -4,7 +4,7 @@
  */
 import type { Interval } from '../../statistics/bootstrap.ts'
 import { medianIntervals, surestFor } from '../../statistics/bootstrap.ts'
-import type { PooledQuantileComparer } from '../../statistics/pooled-quantiles.ts'
+import type { PooledQuantileComparer, SampledPair } from '../../statistics/pooled-quantiles.ts'
 import { pooledQuantileComparer } from '../../statistics/pooled-quantiles.ts'
 import { median } from '../../statistics/quantiles.ts'
 import type { Comparison, LabResult, Sample } from '../lab-result.ts'
@@ -15,11 +15,9 @@ export interface FigureCompared {
   readonly key: string
   readonly title: string
   readonly unit: Unit
-  /** Medians over the visits, or a quantile of all their checkouts: `isPooled`. */
+  /** Medians over the visits; of a high quantile, that of the checkouts of all visits, and so are ratio and difference. */
   readonly arm: number
   readonly against: number
-  /** Of the checkouts of all visits together, and so are ratio and difference; not the median of what pairs say. */
-  readonly isPooled: boolean
   /** Of arm by baseline, pair by pair; undefined where some baseline is 0. */
   readonly ratio: Interval | undefined
   /** Of arm without baseline, pair by pair. */
@@ -116,13 +114,10 @@ function analyseComparison(
     // A figure that some visits lack cannot be compared, and one that is 0 everywhere is no figure of this arm.
     if (known.length < pairs.length || known.every((each) => each.arm === 0 && each.against === 0)) continue
     const compared = compare(known, intervalOf)
+    const sampled = pooled ? pairs.flatMap((pair) => sampledPair(pair, pooled.samplesOf)) : []
     const together =
-      pooled &&
-      comparePooled(
-        pairs.map((pair) => ({ arm: pooled.samplesOf(pair.arm), against: pooled.samplesOf(pair.against) })),
-        pooled.share,
-      )
-    figures.set(key, { key, title, unit, isPooled: together !== undefined, ...compared, ...together })
+      pooled && sampled.length === pairs.length ? comparePooled(sampled, pooled.share) : undefined
+    figures.set(key, { key, title, unit, ...compared, ...together })
   }
   const sums = (side: 'arm' | 'against') => sumSpans(pairs.map((pair) => pair[side]))
   return {
@@ -138,6 +133,15 @@ function analyseComparison(
     figures,
     spans: { arm: sums('arm'), against: sums('against') },
   }
+}
+
+/** Nothing where a side has no samples. */
+function sampledPair(
+  { arm, against }: Comparison['pairs'][number],
+  samplesOf: (sample: Sample) => readonly number[] | undefined,
+): SampledPair[] {
+  const [ofArm = [], ofAgainst = []] = [samplesOf(arm), samplesOf(against)]
+  return ofArm.length > 0 && ofAgainst.length > 0 ? [{ arm: ofArm, against: ofAgainst }] : []
 }
 
 const servicesOf = (sample: Sample): string[] => Object.keys(sample.serviceRssBytes)

@@ -18,7 +18,10 @@ export interface Figure {
   /** @returns undefined where this visit has no such figure */
   readonly of: (sample: Sample) => number | undefined
   /** A quantile that one visit has too few checkouts for: of those of all visits together. */
-  readonly pooled?: { readonly share: number; readonly samplesOf: (sample: Sample) => readonly number[] }
+  readonly pooled?: {
+    readonly share: number
+    readonly samplesOf: (sample: Sample) => readonly number[] | undefined
+  }
 }
 
 const throughput: Figure = {

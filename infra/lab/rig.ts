@@ -66,12 +66,12 @@ const discard = '../lab/collector/discard.yaml'
 const discardTailSampled = '../lab/collector/discard-tail-sampled.yaml'
 const tailSampling = 'overlays/tail-sampling.yaml'
 
-/** What the SDK waits by default; the native stack's own are short, because people watch it. */
+/** Whatever waits, waits as long as it does by default; the native stack's own are short, because people watch it. */
 const defaultTelemetryTimings = {
-  OTEL_BSP_SCHEDULE_DELAY: '5000',
-  OTEL_BLRP_SCHEDULE_DELAY: '1000',
-  OTEL_METRIC_EXPORT_INTERVAL: '60000',
-  OTEL_METRIC_EXPORT_TIMEOUT: '30000',
+  OTEL_BSP_SCHEDULE_DELAY: '',
+  OTEL_BLRP_SCHEDULE_DELAY: '',
+  OTEL_METRIC_EXPORT_INTERVAL: '',
+  OTEL_METRIC_EXPORT_TIMEOUT: '',
 }
 
 /** One machine's load comes from one address, and is no flood. */

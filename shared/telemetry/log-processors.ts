@@ -26,13 +26,14 @@ export async function createLogProcessors(
 
 /**
  * As the SDK would make it, except that it counts what it drops, `otel.sdk.processor.log.processed`: its queue is
- * bounded, and a record that finds it full is gone without a word.
+ * bounded, and a record that finds it full is gone without a word. And unless told, records wait as long as spans do, not
+ * 1 s: few in a request compress badly, and each request takes its time.
  */
 export const createBatchLogProcessor = (exporter: LogRecordExporter): LogRecordProcessor =>
   new BatchLogRecordProcessor({
     exporter,
     selfObsMeterProvider: metrics.getMeterProvider(),
-    scheduledDelayMillis: getNumberFromEnv('OTEL_BLRP_SCHEDULE_DELAY') ?? 1_000,
+    scheduledDelayMillis: getNumberFromEnv('OTEL_BLRP_SCHEDULE_DELAY') ?? 5_000,
     exportTimeoutMillis: getNumberFromEnv('OTEL_BLRP_EXPORT_TIMEOUT') ?? 30_000,
     maxQueueSize: getNumberFromEnv('OTEL_BLRP_MAX_QUEUE_SIZE') ?? 2_048,
     maxExportBatchSize: getNumberFromEnv('OTEL_BLRP_MAX_EXPORT_BATCH_SIZE') ?? 512,

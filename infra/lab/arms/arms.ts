@@ -68,7 +68,7 @@ const batchesOf = (size: number): Arm =>
   })
 
 const delayOf = (name: string, millis: number): Arm =>
-  exported(`delay-${name}`, `Batches wait ${name}; spans 5s and log records 1s by default`, {
+  exported(`delay-${name}`, `Batches wait ${name}; 5s by default`, {
     OTEL_BSP_SCHEDULE_DELAY: String(millis),
     OTEL_BLRP_SCHEDULE_DELAY: String(millis),
   })

@@ -1,6 +1,6 @@
 /**
  * Which traces each sampler leaves, what one can tell from them, and what that costs: the same checkouts for each, at a
- * rate that all can bear, some failing and some slow.
+ * rate that two of them bear side by side, some failing and some slow.
  */
 import type { Mix } from '../../../producers/load/mix.ts'
 import { fetchCheckout } from '../../verify/checkouts.ts'
@@ -17,7 +17,7 @@ import type { CheckoutEnded } from '../visit.ts'
 import type { Study, StudyTools } from './study.ts'
 
 /** Where what is saturated is slow, and what is slow is no longer the checkouts that were made to be. */
-const ratePerSecond = 6
+const ratePerSecond = 5
 const windowMillis = 100_000
 const mix: Mix = { completed: 90, declined: 5, 'out-of-stock': 2, blocked: 1, slow: 2 }
 /** As overlays/tail-sampling.yaml has it. */
@@ -67,18 +67,13 @@ export const studySampling: Study<SamplingStudy> = async (tools) => {
   const { onStop, say } = tools
   const backend = await startTraceBackend()
   onStop(() => backend.close())
-  const withoutTelemetry = await measure(of('off'), backend, tools)
   const measured: SamplingStrategy[] = []
   for (const planned of plan) {
-    const { strategy } = planned
-    const { cpuMillisPerCheckout, ...judged } = await measure(planned, backend, tools)
-    const addedCpuMillisPerCheckout = forEachPart(
-      (part) => cpuMillisPerCheckout[part] - withoutTelemetry.cpuMillisPerCheckout[part],
-    )
-    measured.push({ ...strategy, rounds: [{ ...judged, addedCpuMillisPerCheckout }] })
-    const { offered, whole, failed, slow } = judged
+    const round = await measure(planned, backend, tools)
+    measured.push({ ...planned.strategy, rounds: [round] })
+    const { offered, whole, failed, slow, addedCpuMillisPerCheckout } = round
     say(
-      `${strategy.name}: of ${offered} checkouts ${whole} are whole, ` +
+      `${planned.strategy.name}: of ${offered} checkouts ${whole} are whole, ` +
         `of ${failed.offered} failed ${failed.kept}, of ${slow.offered} slow ${slow.kept}; ` +
         `services need ${addedCpuMillisPerCheckout.services.toFixed(2)} ms more each.`,
     )
@@ -99,41 +94,42 @@ export const studySampling: Study<SamplingStudy> = async (tools) => {
   }
 }
 
+/** With the same checkouts at the same time on a rig without telemetry, for what is added to hold whatever the machine does. */
 async function measure(
   { arm, strategy: { environment, overlay } }: Planned,
   backend: TraceBackend,
   { pinning, onStop }: StudyTools,
-) {
+): Promise<SamplingStrategy['rounds'][number]> {
   const quiet = overlay === null ? quietMillis : quietBehindTailSamplingMillis
-  const { rig, visitor, dismiss } = await manRig(armNamed(arm), {
-    pinning,
-    onStop,
-    environment,
-    traceBackend: backend.url,
-  })
-  await visitor.saturate(warmUp)
+  const silent = await manRig(armNamed('off'), { pinning, onStop })
+  const sampled = await manRig(armNamed(arm), { pinning, onStop, environment, traceBackend: backend.url })
+  const { rig } = sampled
+  await Promise.all([silent, sampled].map(({ visitor }) => visitor.saturate(warmUp)))
   await rig.read('flush')
   await untilQuiet(backend, quiet)
   backend.clear()
 
   const before = await rig.read('flush')
   const ended: CheckoutEnded[] = []
-  const { cpuMillisPerCheckout } = await visitor.hold(ratePerSecond, windowMillis, {
-    mix,
-    onEnd: (checkout) => ended.push(checkout),
-  })
+  const [{ cpuMillisPerCheckout }, withoutTelemetry] = await Promise.all([
+    sampled.visitor.hold(ratePerSecond, windowMillis, { mix, onEnd: (checkout) => ended.push(checkout) }),
+    silent.visitor.hold(ratePerSecond, windowMillis, { mix }),
+  ])
   const after = await rig.read('flush')
   await untilQuiet(backend, quiet)
   const [spans, backendBytes] = [[...backend.spans], backend.bytes]
   // To ask for a checkout is traced as well, with its id.
   const judged = judgeTraces(await withSteps(rig.gatewayUrl, ended), spans, slowFromMillis)
-  await dismiss()
+  await sampled.dismiss()
+  await silent.dismiss()
   backend.clear()
   return {
     ...judged,
     wireBytes: after.wire.sent - before.wire.sent,
     backendBytes,
-    cpuMillisPerCheckout,
+    addedCpuMillisPerCheckout: forEachPart(
+      (part) => cpuMillisPerCheckout[part] - withoutTelemetry.cpuMillisPerCheckout[part],
+    ),
   }
 }
 

@@ -125,6 +125,7 @@ export async function startRig(arm: Arm, options: RigOptions): Promise<Rig> {
       ...environment,
     },
     {
+      flags: arm.nodeFlags ?? [],
       imports: [...(arm.register === undefined ? [] : [arm.register]), probeModule],
       ...(arm.chain === 'bare' && { mainOf: bareMain }),
     },

@@ -52,6 +52,8 @@ export interface ServedStack extends Pick<Stack, 'ports' | 'runDirectory'> {
 export interface ServicesOptions {
   /** Loaded before a service's own code, in order; what starts telemetry unless told. With none they start in a third of the time. */
   readonly imports?: readonly string[]
+  /** Of Node, before all else. */
+  readonly flags?: readonly string[]
   /** The program that each is, from the repository's root. */
   readonly mainOf?: (name: ServiceName) => string
 }
@@ -66,14 +68,14 @@ export const startsTelemetry = process.env.SAGASCOPE_TELEMETRY ?? './shared/tele
 export async function prepareServices(
   stack: ServedStack,
   environment: NodeJS.ProcessEnv = {},
-  { imports = [startsTelemetry], mainOf = ownMain }: ServicesOptions = {},
+  { imports = [startsTelemetry], flags = [], mainOf = ownMain }: ServicesOptions = {},
 ): Promise<Services> {
   const healthPorts = await pickHealthPorts(serviceNames)
   const failure = Promise.withResolvers<Error>()
 
   const commandOf = (name: ServiceName, extra: NodeJS.ProcessEnv = {}): Command => ({
     command: process.execPath,
-    args: [...imports.flatMap((module) => ['--import', module]), mainOf(name)],
+    args: [...flags, ...imports.flatMap((module) => ['--import', module]), mainOf(name)],
     directory: repository,
     environment: {
       ...process.env,

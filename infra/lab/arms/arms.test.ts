@@ -52,8 +52,8 @@ describe('the arms of the lab', () => {
   it('differ from what they are compared with, but for the control', () => {
     const alike = arms.filter((arm) => {
       const baseline = armNamed(arm.against)
-      const run = ({ chain, register, environment, collectorOverlays }: typeof arm) =>
-        JSON.stringify([chain, register, environment, collectorOverlays])
+      const run = ({ chain, register, environment, nodeFlags, collectorOverlays }: typeof arm) =>
+        JSON.stringify([chain, register, environment, nodeFlags, collectorOverlays])
       return arm !== baseline && run(arm) === run(baseline)
     })
     deepEqual(

@@ -167,7 +167,7 @@ export const servicesDashboard = dashboard({
     'Is the process well?': [
       graph({
         title: 'Event loop, delay p99',
-        what: 'How late the loop is for one turn in a hundred. From 0.1 s on, see EventLoopBlocked.',
+        what: 'From one look at the loop to the next, for one in a hundred; 50 ms when it is idle. From 0.15 s on, see EventLoopBlocked.',
         unit: units.Seconds,
         queries: [
           {
@@ -175,7 +175,7 @@ export const servicesDashboard = dashboard({
             legend: '{{service_name}}',
           },
         ],
-        thresholds: { warning: 0.05, critical: 0.1 },
+        thresholds: { warning: 0.1, critical: 0.15 },
       }),
       graph({
         title: 'Event loop, utilisation',

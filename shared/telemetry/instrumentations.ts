@@ -8,6 +8,7 @@ import { MongoDBInstrumentation } from '@opentelemetry/instrumentation-mongodb'
 import { RuntimeNodeInstrumentation } from '@opentelemetry/instrumentation-runtime-node'
 import { dropPassengers, requestAttributes } from './incoming-request.ts'
 import { onConsume, onProduce } from './instrumentation-hooks.ts'
+import { eventLoopSampleMillis } from './process-metrics.ts'
 import type { PublicEdge } from './public-edge.ts'
 import { createPublicEdge } from './public-edge.ts'
 
@@ -24,7 +25,7 @@ export const createInstrumentations = (
   new KafkaJsInstrumentation({ consumerHook: onConsume, producerHook: onProduce }),
   new MongoDBSpans({ dbStatementSerializer: withoutQueryText }),
   new BunyanInstrumentation(),
-  new RuntimeNodeInstrumentation(),
+  new RuntimeNodeInstrumentation({ monitoringPrecision: eventLoopSampleMillis }),
 ]
 
 const createHttpInstrumentation = (edge: PublicEdge): Instrumentation =>

@@ -6,6 +6,12 @@
 import { getHeapStatistics } from 'node:v8'
 import { metrics } from '@opentelemetry/api'
 
+/**
+ * How often the event loop is asked how late it is. By default it is 100 times a second, which is a third of what an idle
+ * service costs. The values of `nodejs.eventloop.delay` have it in them.
+ */
+export const eventLoopSampleMillis = 50
+
 /** Starts observing; call it once the meter provider is set. */
 export function observeProcess(): void {
   const meter = metrics.getMeter('sagascope')

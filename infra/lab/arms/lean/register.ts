@@ -12,6 +12,7 @@
 import { basename, dirname } from 'node:path'
 import { RuntimeNodeInstrumentation } from '@opentelemetry/instrumentation-runtime-node'
 import { installTelemetryShutdown } from '../../../../shared/telemetry/flush.ts'
+import { eventLoopSampleMillis } from '../../../../shared/telemetry/process-metrics.ts'
 import { startTelemetry } from '../../../../shared/telemetry/start-telemetry.ts'
 import { instrumentBunyan } from './bunyan.ts'
 import { instrumentHttpServer } from './http.ts'
@@ -19,7 +20,9 @@ import { instrumentKafkaJs } from './kafkajs.ts'
 import { instrumentMongoDb } from './mongodb.ts'
 import { passedOverBy } from './passed-over.ts'
 
-const telemetry = await startTelemetry({ instrumentations: [new RuntimeNodeInstrumentation()] })
+const telemetry = await startTelemetry({
+  instrumentations: [new RuntimeNodeInstrumentation({ monitoringPrecision: eventLoopSampleMillis })],
+})
 installTelemetryShutdown(() => telemetry.shutdown())
 
 // After telemetry has started: a meter that is asked for before has nobody to tell.

@@ -58,21 +58,24 @@ describe('tail sampling in the Collector', function () {
     await rm(folder, { recursive: true, force: true })
   })
 
-  const traceOf = ({ millis = 5, failed = false } = {}) => ({
+  const traceOf = ({ millis = 5, failed = false, outcome = 'completed' } = {}) => ({
     traceId: randomBytes(16).toString('hex'),
     spanId: randomBytes(8).toString('hex'),
     name: 'process orders',
     kind: 5,
     startTimeUnixNano: `${Date.now() - millis}000000`,
     endTimeUnixNano: `${Date.now()}000000`,
+    attributes: [{ key: 'saga.outcome', value: { stringValue: outcome } }],
     status: failed ? { code: 2 } : {},
   })
 
-  it('keeps what failed and what was slow, some of the rest, and counts everything', async () => {
+  it('keeps what failed, was slow or was taken back, some of the rest, and counts everything', async () => {
     const failed = traceOf({ failed: true })
     const slow = traceOf({ millis: 3_000 })
+    const takenBack = ['compensated', 'rejected'].map((outcome) => traceOf({ outcome }))
+    const wanted = [failed, slow, ...takenBack]
     const others = Array.from({ length: 200 }, () => traceOf())
-    const spans = [failed, slow, ...others]
+    const spans = [...wanted, ...others]
     const resource = { attributes: [{ key: 'service.name', value: { stringValue: 'orders' } }] }
     const response = await fetch(otlpUrl, {
       method: 'POST',
@@ -83,7 +86,7 @@ describe('tail sampling in the Collector', function () {
 
     const kept = await eventually('the traces that are kept', async () => {
       const text = await readFile(join(folder, 'kept.json'), 'utf8')
-      return [failed, slow].every(({ traceId }) => text.includes(traceId)) ? text : undefined
+      return wanted.every(({ traceId }) => text.includes(traceId)) ? text : undefined
     })
     const keptOthers = others.filter(({ traceId }) => kept.includes(traceId)).length
     ok(keptOthers > 0 && keptOthers < 100, `${keptOthers} of ${others.length}`)

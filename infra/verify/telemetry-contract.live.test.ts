@@ -166,6 +166,16 @@ describe('the telemetry contract', function () {
       }
     })
 
+    it('say once how the checkout ended, where its end was committed', () => {
+      for (const { spans, view } of reports) {
+        const told = spans.filter((span) => 'saga.outcome' in span.attributes)
+        deepEqual(
+          told.map((span) => [span.service, span.kind, span.attributes['saga.outcome']]),
+          [['checkout', 'consumer', view.status]],
+        )
+      }
+    })
+
     it('have one root, and no orphan', () => {
       for (const { spans } of reports) {
         const known = new Set(spans.map((span) => span.spanId))

@@ -2,7 +2,7 @@
  * What the saga counts and times. Counted is what was committed, so a duplicate counts nothing. Never an id in an
  * attribute: each value would be a time series of its own.
  */
-import { metrics } from '@opentelemetry/api'
+import { metrics, trace } from '@opentelemetry/api'
 import type { EventType, RecordedEvent, SagaEvent } from '../contracts/events.ts'
 import { isTerminal } from '../contracts/flow.ts'
 
@@ -102,8 +102,15 @@ export function countDeadLetter(topic: string, errorType: string): void {
   deadLetters.add(1, { 'messaging.destination.name': topic, 'error.type': errorType })
 }
 
-/** Counts an event that has been committed. */
+/** On the span that committed a checkout's end: `completed`, `compensated` or `rejected`. */
+export const ATTR_SAGA_OUTCOME = 'saga.outcome'
+
+/**
+ * Counts an event that has been committed, and writes a checkout's end on the active span: no span of one that was taken
+ * back need have failed, and whoever looks for such traces, a tail sampler for one, has nothing else to go by.
+ */
 export function count(event: SagaEvent): void {
   const [counter, outcome] = counted[event.type]
+  if (isTerminal(event.type)) trace.getActiveSpan()?.setAttribute(ATTR_SAGA_OUTCOME, outcome)
   counter.add(1, { outcome: event.type === 'UserRegistered' && event.data.existing ? 'existing' : outcome })
 }

@@ -416,15 +416,17 @@ function changes({ studies }: Report): string {
       [
         `### ${title}`,
         `${profile} ${change} (\`${commit}\`)`,
-        table(
-          ['figure', 'before', 'after', 'by before'],
-          figures.map(({ what, unit, before, after }) => [
-            what,
-            `${digits(before)} ${unit}`,
-            `${digits(after)} ${unit}`,
-            before === 0 ? '–' : times(after / before),
-          ]),
-        ),
+        figures.length === 0
+          ? ''
+          : table(
+              ['figure', 'before', 'after', 'by before'],
+              figures.map(({ what, unit, before, after }) => [
+                what,
+                `${digits(before)} ${unit}`,
+                `${digits(after)} ${unit}`,
+                before === 0 ? '–' : times(after / before),
+              ]),
+            ),
         files.length === 0 ? '' : `Kept: ${files.map((file) => `[${file}](${file})`).join(', ')}`,
       ]
         .filter((paragraph) => paragraph !== '')

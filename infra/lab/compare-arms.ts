@@ -85,16 +85,16 @@ async function warmUp(
   { plan: { inFlight, warmUpMillis }, say, announcer }: CompareOptions,
 ): Promise<Record<'arm' | 'against', number>> {
   const slices = Math.ceil(warmUpMillis / warmUpSliceMillis)
-  const perSecond = { arm: 0, against: 0 }
+  let perSecond = { arm: 0, against: 0 }
   for (let index = 0; index < slices; index++) {
-    await measurePair(index, ['arm', 'against'], async (side) => {
+    perSecond = await measurePair(index, ['arm', 'against'], async (side) => {
       const { rig, visitor } = manned[side]
       announcer?.begin(rig.arm.name, 'warm-up')
       const { checkoutsPerSecond } = await visitor.saturate({
         inFlight,
         saturationMillis: Math.min(warmUpSliceMillis, warmUpMillis),
       })
-      perSecond[side] = checkoutsPerSecond
+      return checkoutsPerSecond
     })
   }
   const [one, other] = [manned.arm.rig.arm.name, manned.against.rig.arm.name]

@@ -39,6 +39,16 @@ export const compareMedians = (
   options: BootstrapOptions = {},
 ): MediansCompared => mediansComparer(options)(a, b)
 
+/** The percentile interval of an estimate by what its resamples gave, which are put in order. */
+export function percentileInterval(estimate: number, values: Float64Array, confidence: number): Interval {
+  const ascending = values.sort()
+  return {
+    estimate,
+    lower: quantile(ascending, (1 - confidence) / 2),
+    upper: quantile(ascending, (1 + confidence) / 2),
+  }
+}
+
 /** For many comparisons: which samples are drawn is decided once for all sets of one size. */
 export function mediansComparer({
   confidence = 0.95,
@@ -47,14 +57,6 @@ export function mediansComparer({
 }: BootstrapOptions): typeof compareMedians {
   const drawsOfA = drawOncePerSize(resamples, seededRandom(seed))
   const drawsOfB = drawOncePerSize(resamples, seededRandom(~seed))
-  const between = (estimate: number, values: Float64Array): Interval => {
-    const ascending = values.sort()
-    return {
-      estimate,
-      lower: quantile(ascending, (1 - confidence) / 2),
-      upper: quantile(ascending, (1 + confidence) / 2),
-    }
-  }
   return (a, b) => {
     const [sortedA, sortedB] = [sorted(a), sorted(b)]
     const [before, after] = [quantile(sortedA, 0.5), quantile(sortedB, 0.5)]
@@ -64,14 +66,16 @@ export function mediansComparer({
       ones.map((one, index) => value(one, others[index] ?? NaN))
     const hasRatio = before > 0 && ones.every((one) => one > 0)
     return {
-      difference: between(
+      difference: percentileInterval(
         after - before,
         of((one, other) => other - one),
+        confidence,
       ),
       ratio: hasRatio
-        ? between(
+        ? percentileInterval(
             after / before,
             of((one, other) => other / one),
+            confidence,
           )
         : undefined,
     }
@@ -91,14 +95,8 @@ export function medianIntervals({
   const draws = drawOncePerSize(resamples, seededRandom(seed))
   return (samples) => {
     const ascending = sorted(samples)
-    const medians = draws(samples.length)
-      .map((place) => medianAt(ascending, place))
-      .sort()
-    return {
-      estimate: quantile(ascending, 0.5),
-      lower: quantile(medians, (1 - confidence) / 2),
-      upper: quantile(medians, (1 + confidence) / 2),
-    }
+    const medians = draws(samples.length).map((place) => medianAt(ascending, place))
+    return percentileInterval(quantile(ascending, 0.5), medians, confidence)
   }
 }
 

@@ -4,8 +4,7 @@
  */
 import { seededRandom } from '../chaos/random.ts'
 import type { BootstrapOptions, Interval } from './bootstrap.ts'
-import { resamplesFor } from './bootstrap.ts'
-import { quantile } from './quantiles.ts'
+import { percentileInterval, resamplesFor } from './bootstrap.ts'
 
 /** The samples of both sides of a pair of visits. */
 export interface SampledPair {
@@ -55,20 +54,12 @@ export function pooledQuantileComparer({
       ratios[index] = one / other
       differences[index] = one - other
     }
-    const between = (estimate: number, values: Float64Array): Interval => {
-      const ascending = values.sort()
-      return {
-        estimate,
-        lower: quantile(ascending, (1 - confidence) / 2),
-        upper: quantile(ascending, (1 + confidence) / 2),
-      }
-    }
     const hasRatio = against > 0 && ratios.every(Number.isFinite)
     return {
       arm,
       against,
-      ratio: hasRatio ? between(arm / against, ratios) : undefined,
-      added: between(arm - against, differences),
+      ratio: hasRatio ? percentileInterval(arm / against, ratios, confidence) : undefined,
+      added: percentileInterval(arm - against, differences, confidence),
     }
   }
 }

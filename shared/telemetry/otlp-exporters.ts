@@ -37,23 +37,25 @@ function protocolOf(signal: 'TRACES' | 'LOGS'): HttpProtocol | 'grpc' {
   return name === 'grpc' || isHttpProtocol(name) ? name : 'http/protobuf'
 }
 
-interface HttpSignal<Items> {
+interface Signal<Items> {
   readonly signal: 'TRACES' | 'LOGS'
-  readonly path: string
   /** `otel.component.type` */
   readonly componentType: string
   readonly serializers: Readonly<Record<HttpProtocol, ISerializer<Items, unknown>>>
   readonly metricsHelper: IExporterMetricsHelper<Items>
+  readonly createGrpcExporter: () => Promise<OTLPExporterBase<Items>>
 }
 
 function createHttpExporter<Items>(
   protocol: HttpProtocol,
-  { signal, path, componentType, serializers, metricsHelper }: HttpSignal<Items>,
+  { signal, componentType, serializers, metricsHelper }: Signal<Items>,
 ): OTLPExporterBase<Items> {
   const serializer = serializers[protocol]
   // The packages' own exporters call it as well; what is to follow in 2.0 is not there yet.
   // eslint-disable-next-line @typescript-eslint/no-deprecated
-  const options = convertLegacyHttpOptions({}, signal, path, { 'Content-Type': contentTypes[protocol] })
+  const options = convertLegacyHttpOptions({}, signal, `v1/${signal.toLowerCase()}`, {
+    'Content-Type': contentTypes[protocol],
+  })
   const { headers } = options
   const isCompressed = options.compression === 'gzip'
   return new OTLPExporterBase(
@@ -83,32 +85,27 @@ const compressing = <Items, Response>(
   deserializeResponse: (response) => serializer.deserializeResponse(response),
 })
 
-export async function createTraceExporter(): Promise<SpanExporter> {
-  const protocol = protocolOf('TRACES')
-  if (protocol === 'grpc') {
-    const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-grpc')
-    return new OTLPTraceExporter()
-  }
-  return createHttpExporter(protocol, {
+const createExporter = async <Items>(signal: Signal<Items>): Promise<OTLPExporterBase<Items>> => {
+  const protocol = protocolOf(signal.signal)
+  return protocol === 'grpc' ? signal.createGrpcExporter() : createHttpExporter(protocol, signal)
+}
+
+export const createTraceExporter = (): Promise<SpanExporter> =>
+  createExporter({
     signal: 'TRACES',
-    path: 'v1/traces',
     componentType: 'otlp_http_span_exporter',
     serializers: { 'http/protobuf': ProtobufTraceSerializer, 'http/json': JsonTraceSerializer },
     metricsHelper: TraceExporterMetricsHelper,
+    createGrpcExporter: async () =>
+      new (await import('@opentelemetry/exporter-trace-otlp-grpc')).OTLPTraceExporter(),
   })
-}
 
-export async function createLogExporter(): Promise<LogRecordExporter> {
-  const protocol = protocolOf('LOGS')
-  if (protocol === 'grpc') {
-    const { OTLPLogExporter } = await import('@opentelemetry/exporter-logs-otlp-grpc')
-    return new OTLPLogExporter()
-  }
-  return createHttpExporter(protocol, {
+export const createLogExporter = (): Promise<LogRecordExporter> =>
+  createExporter({
     signal: 'LOGS',
-    path: 'v1/logs',
     componentType: 'otlp_http_log_exporter',
     serializers: { 'http/protobuf': ProtobufLogsSerializer, 'http/json': JsonLogsSerializer },
     metricsHelper: LogsExporterMetricsHelper,
+    createGrpcExporter: async () =>
+      new (await import('@opentelemetry/exporter-logs-otlp-grpc')).OTLPLogExporter(),
   })
-}

@@ -103,7 +103,7 @@ export function countDeadLetter(topic: string, errorType: string): void {
 }
 
 /** On the span that committed a checkout's end: `completed`, `compensated` or `rejected`. */
-export const ATTR_SAGA_OUTCOME = 'saga.outcome'
+const ATTR_SAGA_OUTCOME = 'saga.outcome'
 
 /**
  * Counts an event that has been committed, and writes a checkout's end on the active span: no span of one that was taken

@@ -31,11 +31,14 @@ const throughput: Figure = {
   of: ({ saturation }) => saturation.checkoutsPerSecond,
 }
 
-const highQuantiles: Readonly<Record<string, number>> = { p95: 0.95, p99: 0.99 }
-
 const latencies: readonly Figure[] = [
-  ...(['p50', 'p95', 'p99'] as const).map((percentile): Figure => {
-    const share = highQuantiles[percentile]
+  ...(
+    [
+      ['p50', undefined],
+      ['p95', 0.95],
+      ['p99', 0.99],
+    ] as const
+  ).map(([percentile, share]): Figure => {
     return {
       key: `toEnd.${percentile}`,
       title: `${percentile} to the end, at half load`,

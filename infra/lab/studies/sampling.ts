@@ -6,7 +6,6 @@ import type { Mix } from '../../../producers/load/mix.ts'
 import { fetchCheckout } from '../../verify/checkouts.ts'
 import { eventually } from '../../verify/eventually.ts'
 import { armNamed } from '../arms/arms.ts'
-import type { Part } from '../lab-result.ts'
 import { forEachPart } from '../lab-result.ts'
 import { manRig } from '../manned-rig.ts'
 import type { CheckoutSeen } from '../sampling/judge-traces.ts'
@@ -100,7 +99,7 @@ async function measure(
   { arm, strategy: { environment, overlay } }: Planned,
   backend: TraceBackend,
   { pinning, onStop }: StudyTools,
-): Promise<SamplingStrategy['rounds'][number] & { addedCpuMillisPerCheckout: Record<Part, number> }> {
+) {
   const quiet = overlay === null ? quietMillis : quietBehindTailSamplingMillis
   const silent = await manRig(armNamed('off'), { pinning, onStop })
   const sampled = await manRig(armNamed(arm), { pinning, onStop, environment, traceBackend: backend.url })

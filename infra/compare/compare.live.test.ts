@@ -12,6 +12,7 @@ import { serviceEnvironment } from '../native/service-environment.ts'
 import type { Services } from '../native/services.ts'
 import { prepareServices } from '../native/services.ts'
 import { isWhole } from '../verify/checkout-report.ts'
+import type { CheckoutView } from '../verify/checkouts.ts'
 import { placeCheckout, sampleCheckout, untilEnded } from '../verify/checkouts.ts'
 import { eventually } from '../verify/eventually.ts'
 import { stackForTests } from '../verify/stack-for-tests.ts'
@@ -43,6 +44,11 @@ const setReport = z.object({
   mainCause: z.object({ kind: z.string(), name: z.string(), service: z.string() }).optional(),
   breaches: z.array(z.string()),
 })
+
+interface Changes {
+  readonly token?: string
+  readonly sku?: string
+}
 
 interface Run {
   readonly exitCode: number
@@ -77,15 +83,23 @@ describe('npm run compare', function () {
   })
 
   /** @returns the checkout's id, when Jaeger has all of it */
-  async function placed(changes: { token?: string; sku?: string }): Promise<string> {
+  async function placed(changes: Changes): Promise<string> {
+    const view = await ended(changes)
+    await traced(view)
+    return view.checkoutId
+  }
+
+  async function ended(changes: Changes): Promise<CheckoutView> {
     const request = sampleCheckout({ email: `${randomUUID()}@example.com`, ...changes })
     const { checkoutId } = await placeCheckout(services.gatewayUrl, request)
-    const view = await untilEnded(services.gatewayUrl, checkoutId)
-    await eventually(`all of the trace of ${checkoutId}`, async () => {
-      const spans = await findTracesOfSaga(stack.urls.jaegerUrl, checkoutId)
+    return untilEnded(services.gatewayUrl, checkoutId)
+  }
+
+  async function traced(view: CheckoutView): Promise<void> {
+    await eventually(`all of the trace of ${view.checkoutId}`, async () => {
+      const spans = await findTracesOfSaga(stack.urls.jaegerUrl, view.checkoutId)
       return spans.length > 0 && isWhole(spans, view) ? true : undefined
     })
-    return checkoutId
   }
 
   const compare = (args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Run> =>
@@ -203,14 +217,12 @@ describe('npm run compare', function () {
   })
 
   /** One after the other: side by side slow ones wait for each other where they share a partition, which is then the cause. */
-  async function runMany(
-    count: number,
-    changes: { token?: string },
-  ): Promise<{ ids: string[]; from: string }> {
+  async function runMany(count: number, changes: Changes): Promise<{ ids: string[]; from: string }> {
     const from = new Date().toISOString()
-    const ids: string[] = []
-    while (ids.length < count) ids.push(await placed(changes))
-    return { from, ids }
+    const views: CheckoutView[] = []
+    while (views.length < count) views.push(await ended(changes))
+    await Promise.all(views.map(traced))
+    return { from, ids: views.map(({ checkoutId }) => checkoutId) }
   }
 
   it('tells what nobody knows, and who does not answer', async () => {

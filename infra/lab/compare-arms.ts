@@ -15,6 +15,11 @@ import { visit } from './visit.ts'
 
 export interface ComparePlan extends VisitPlan {
   readonly pairs: number
+  /**
+   * Both are started anew after so many. What a process has happened to compile, and how its memory has come to lie, stays
+   * with it: no number of pairs averages that.
+   */
+  readonly pairsPerStart: number
   /** How long a new rig works before anything of it counts: code is compiled, pools and caches fill. */
   readonly warmUpMillis: number
 }
@@ -32,14 +37,40 @@ export interface CompareOptions {
 /** So long does one of the two work before the other does, while they warm up. */
 const warmUpSliceMillis = 10_000
 
+/** @throws Error when a server or a service ends, or a checkout is not accepted: then nothing was measured */
+export async function compareArms(arm: Arm, against: Arm, options: CompareOptions): Promise<Comparison> {
+  const { plan, commit } = options
+  const startedAt = new Date().toISOString()
+  const pairs: Comparison['pairs'] = []
+  while (pairs.length < plan.pairs) {
+    const until = Math.min(plan.pairs, pairs.length + plan.pairsPerStart)
+    await measurePairs(arm, against, pairs, until, options)
+  }
+  return {
+    arm: arm.name,
+    against: against.name,
+    what: arm.what,
+    group: arm.group,
+    commit,
+    startedAt,
+    endedAt: new Date().toISOString(),
+    pairs,
+  }
+}
+
 /**
  * Both are new, and grow warm side by side: code that runs is compiled better for thousands of checkouts, and a baseline
  * that had run for others before would be ahead.
- * @throws Error when a server or a service ends, or a checkout is not accepted: then nothing was measured
+ * @param pairs what there is already, and what is measured is added to, until there are so many
  */
-export async function compareArms(arm: Arm, against: Arm, options: CompareOptions): Promise<Comparison> {
-  const { plan, say, commit, pinning, onStop, announcer } = options
-  const startedAt = new Date().toISOString()
+async function measurePairs(
+  arm: Arm,
+  against: Arm,
+  pairs: Comparison['pairs'],
+  until: number,
+  options: CompareOptions,
+): Promise<void> {
+  const { plan, say, pinning, onStop, announcer } = options
   const manned = {
     against: await manRig(against, { pinning, onStop }),
     arm: await manRig(arm, { pinning, onStop }),
@@ -48,9 +79,8 @@ export async function compareArms(arm: Arm, against: Arm, options: CompareOption
     const perSecond = await warmUp(manned, options)
     // Of the slower: at half of what the faster can do, the other may have more than it can do.
     const ratePerSecond = Math.max(1, Math.min(perSecond.arm, perSecond.against) / 2)
-    const pairs: Comparison['pairs'] = []
-    for (let index = 0; index < plan.pairs; index++) {
-      const pair = await measurePair(index, ['arm', 'against'], async (side) => {
+    while (pairs.length < until) {
+      const pair = await measurePair(pairs.length, ['arm', 'against'], async (side) => {
         const { rig, visitor } = manned[side]
         const sample = await visit(rig, visitor, plan, {
           ratePerSecond,
@@ -60,17 +90,7 @@ export async function compareArms(arm: Arm, against: Arm, options: CompareOption
         return sample
       })
       pairs.push(pair)
-      say(describePair(arm, index, plan.pairs, pair.arm, pair.against))
-    }
-    return {
-      arm: arm.name,
-      against: against.name,
-      what: arm.what,
-      group: arm.group,
-      commit,
-      startedAt,
-      endedAt: new Date().toISOString(),
-      pairs,
+      say(describePair(arm, pairs.length, plan.pairs, pair.arm, pair.against))
     }
   } finally {
     announcer?.end()
@@ -104,12 +124,12 @@ async function warmUp(
   return perSecond
 }
 
-function describePair(arm: Arm, index: number, pairs: number, one: Sample, other: Sample): string {
+function describePair(arm: Arm, count: number, pairs: number, one: Sample, other: Sample): string {
   const perSecond = ({ saturation }: Sample) => saturation.checkoutsPerSecond.toFixed(1)
   const p50 = ({ halfLoad }: Sample) => halfLoad.toEndMillis.p50.toFixed(1)
   const cpu = ({ saturation }: Sample) => saturation.cpuMillisPerCheckout.services.toFixed(2)
   return (
-    `${arm.name} beside ${arm.against}, pair ${index + 1} of ${pairs}: ` +
+    `${arm.name} beside ${arm.against}, pair ${count} of ${pairs}: ` +
     `${perSecond(one)} and ${perSecond(other)} checkouts a second, ` +
     `services ${cpu(one)} and ${cpu(other)} ms of processor time each, p50 at half load ${p50(one)} and ${p50(other)} ms`
   )

@@ -17,7 +17,7 @@ describe('the command line of the lab', () => {
   it('measures every arm and every study unless told, two dozen pairs each, the control first', () => {
     const options = parsed()
     equal(options.form, 'full')
-    equal(options.plan.pairs, 24)
+    deepEqual([options.plan.pairs, options.controlPairs], [24, 72])
     equal(namesOf(options)[0], 'off-again')
     deepEqual(
       namesOf(options).sort(),
@@ -32,16 +32,16 @@ describe('the command line of the lab', () => {
   it('has a short form with the control, and no studies', () => {
     const options = parsed('--short')
     deepEqual([options.form, namesOf(options), options.studies], ['short', ['off-again', 'all'], []])
+    equal(options.controlPairs, options.plan.pairs)
   })
 
   it('adds the control to the arms that are asked for', () => {
-    const options = parsed('--arms', 'traces,all', '--pairs', '4', '--seconds', '2')
+    const options = parsed('--arms', 'traces,all', '--pairs', '4', '--seconds', '2', '--warm-up', '3')
     deepEqual(namesOf(options), ['off-again', 'traces', 'all'])
     deepEqual([options.form, options.studies], ['custom', []])
-    deepEqual(
-      [options.plan.pairs, options.plan.saturationMillis, options.plan.halfLoadMillis],
-      [4, 2_000, 2_000],
-    )
+    const { pairs, saturationMillis, halfLoadMillis, warmUpMillis } = options.plan
+    deepEqual([pairs, saturationMillis, halfLoadMillis, warmUpMillis], [4, 2_000, 2_000, 3_000])
+    equal(parsed('--seconds', '2').form, 'custom')
   })
 
   it('measures studies alone, or beside arms', () => {

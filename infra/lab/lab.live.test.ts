@@ -17,7 +17,8 @@ describe('npm run lab', function () {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sagascope-lab-'))
-    await run(process.execPath, [program, '--short', '--pairs', '1', '--seconds', '2', '--out', folder])
+    const smallest = ['--pairs', '1', '--seconds', '2', '--warm-up', '2']
+    await run(process.execPath, [program, '--short', ...smallest, '--out', folder])
   })
   after(() => rm(folder, { recursive: true, force: true }))
 

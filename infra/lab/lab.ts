@@ -7,7 +7,7 @@ import { announceTo } from './announce.ts'
 import { armNamed } from './arms/arms.ts'
 import { compareArms } from './compare-arms.ts'
 import type { LabOptions, RunnableStudy } from './lab-options.ts'
-import { help, parseCommandLine } from './lab-options.ts'
+import { control, help, parseCommandLine } from './lab-options.ts'
 import type { Comparison, LabResult } from './lab-result.ts'
 import { readLabResult, resultFormat } from './lab-result.ts'
 import { choosePinning } from './pinning.ts'
@@ -34,7 +34,7 @@ const studies: Readonly<Record<RunnableStudy, Study<unknown>>> = {
 }
 
 function lab(options: LabOptions): Promise<never> {
-  const { folder, plan, announceTo: collectorUrl } = options
+  const { folder, announceTo: collectorUrl } = options
   return runUntilStopped(async (onStop) => {
     mkdirSync(folder, { recursive: true })
     const say = (line: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${line}`)
@@ -54,7 +54,9 @@ function lab(options: LabOptions): Promise<never> {
 
     const record = recordIn(folder, options.form, thisMachine(pinning))
     for (const [index, arm] of options.arms.entries()) {
-      if (record.has(arm.name, plan.pairs)) {
+      const pairs = arm.name === control ? options.controlPairs : options.plan.pairs
+      const plan = { ...options.plan, pairs }
+      if (record.has(arm.name, pairs)) {
         say(`${arm.name} is in the folder already.`)
         continue
       }

@@ -26,6 +26,9 @@ class SystemByHand {
   end(): void {
     this.open.shift()?.()
   }
+  endAll(): void {
+    while (this.open.length > 0) this.end()
+  }
 }
 
 const request = { user: { email: 'a@example.com', name: 'A' }, order: { items: [] }, payment: { token: 't' } }
@@ -47,10 +50,33 @@ describe('the closed loop', () => {
     equal(loop.ended, 5)
     equal(system.mostOpen, 3)
     const stopped = loop.stop()
-    while (system.open.length > 0) system.end()
+    system.endAll()
     await stopped
     equal(loop.ended, 8)
     equal(system.placed, 8)
+  })
+
+  it('sends no flood of requests when many are to be in flight', async () => {
+    const system = new SystemByHand()
+    const answers: (() => void)[] = []
+    const { place } = system.client
+    system.client.place = async () => {
+      const answer = await place()
+      await new Promise<void>((resolve) => answers.push(resolve))
+      return answer
+    }
+    const loop = loopOver(system, 100)
+    for (let answered = 0; answered < 100; answered++) {
+      await turn()
+      equal(answers.length, Math.min(16, 100 - answered))
+      answers.shift()?.()
+    }
+    await turn()
+    equal(system.open.length, 100)
+    const stopped = loop.stop()
+    system.endAll()
+    await stopped
+    equal(system.placed, 100)
   })
 
   it('fails when a checkout is refused: what is measured must be accepted', async () => {

@@ -18,18 +18,31 @@ export interface ClosedLoop {
   stop(): Promise<void>
 }
 
+/** Of requests, not of checkouts: with hundreds at once the gateway turns some away, and others wait for it until they give up. */
+const placedAtOnce = 16
+
 export function startClosedLoop({ client, watch, nextRequest, inFlight }: ClosedLoopOptions): ClosedLoop {
   let ended = 0
   let stopping = false
-  const isStopping = () => stopping
-  const lane = async (): Promise<void> => {
-    while (!isStopping()) {
-      const checkoutId = await placeAccepted(client, nextRequest())
+  const turns: Promise<unknown>[] = Array.from({ length: placedAtOnce }, () => Promise.resolve())
+  /** @returns undefined when it is stopping by then */
+  const placeInTurn = (lane: number): Promise<string | undefined> => {
+    const place = lane % placedAtOnce
+    const placed = Promise.resolve(turns[place]).then(() =>
+      stopping ? undefined : placeAccepted(client, nextRequest()),
+    )
+    turns[place] = placed.catch(() => undefined)
+    return placed
+  }
+  const run = async (lane: number): Promise<void> => {
+    for (;;) {
+      const checkoutId = await placeInTurn(lane)
+      if (checkoutId === undefined) return
       await new Promise<void>((resolve) => watch.watch(checkoutId, () => resolve()))
       ended += 1
     }
   }
-  const lanes = Promise.all(Array.from({ length: inFlight }, lane))
+  const lanes = Promise.all(Array.from({ length: inFlight }, (_, lane) => run(lane)))
   lanes.catch(() => undefined) // thrown by stop
   return {
     get ended() {

@@ -14,7 +14,9 @@ import type { LoadKind, Visitor } from '../visit.ts'
 import type { Study, StudyTools } from './study.ts'
 
 const standard = { services: 5, replicas: 1, partitions: 6, inFlight: 16, storedCommits: 0 }
-const load = { saturationMillis: 8_000 }
+const leastMillis = 8_000
+/** Until a thousand are in flight, two dozen of them have come to their end each second. */
+const millisForEachInFlight = 40
 const warmUpMillis = 30_000
 
 const partitions = [1, 2, 4, 8, 16]
@@ -88,13 +90,13 @@ async function man({ pinning, onStop }: StudyTools, count: number) {
     // As it ships: what looks through the store is part of what grows with it.
     environment: { OUTBOX_SWEEP_INTERVAL_MILLIS: '5000' },
   })
-  await manned.visitor.saturate({ ...load, inFlight: standard.inFlight, saturationMillis: warmUpMillis })
+  await manned.visitor.saturate({ inFlight: standard.inFlight, saturationMillis: warmUpMillis })
   return manned
 }
 
 async function round(visitor: Visitor, count: number, kind?: LoadKind): Promise<Round> {
   const { seconds, checkouts, checkoutsPerSecond, cpuMillisPerCheckout } = await visitor.saturate(
-    { ...load, inFlight: count },
+    { inFlight: count, saturationMillis: Math.max(leastMillis, count * millisForEachInFlight) },
     kind,
   )
   return { seconds, checkouts, checkoutsPerSecond, cpuMillisPerCheckout }

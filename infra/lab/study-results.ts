@@ -214,6 +214,8 @@ const changes = z.object({
   limits: z
     .array(z.object({ target: z.string(), because: z.string(), files: z.array(z.string()) }))
     .default([]),
+  /** What it is that the cost of a checkout bends with, where the study of growth found that it does not stay. */
+  bends: z.array(z.object({ axis: z.enum(growthAxes), because: z.string() })).default([]),
 })
 export type ChangesStudy = z.infer<typeof changes>
 

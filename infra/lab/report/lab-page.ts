@@ -18,6 +18,7 @@ import { byGroup } from './make-report.ts'
 import type { TargetJudged } from './targets.ts'
 import {
   amount,
+  axisTitles,
   bytes,
   digits,
   limitOf,
@@ -300,14 +301,6 @@ function onTheWire(comparisons: readonly ComparisonAnalysed[]): Markup {
       ${chart('wire.saturation', 'For each checkout, at saturation')}
     </div>`
 }
-
-const axisTitles = {
-  services: 'services that a checkout passes',
-  replicas: 'processes of each service',
-  partitions: 'partitions',
-  inFlight: 'checkouts in flight',
-  storedCommits: 'commits in the store',
-} as const
 
 function growth({ growth: series }: Report): Markup {
   if (series.length === 0) return html``

@@ -9,6 +9,7 @@ import { byGroup } from './make-report.ts'
 import {
   addedWithInterval,
   amount,
+  axisTitles,
   bytes,
   digits,
   limitOf,
@@ -342,15 +343,7 @@ function sampling({ sampling: strategies, studies }: Report): string {
   )
 }
 
-const axisTitles = {
-  services: 'services that a checkout passes',
-  replicas: 'processes of each service',
-  partitions: 'partitions',
-  inFlight: 'checkouts in flight',
-  storedCommits: 'commits in the store',
-} as const
-
-function growth({ growth: series }: Report): string {
+function growth({ growth: series, studies }: Report): string {
   if (series.length === 0) return ''
   return section(
     'Cost as it grows',
@@ -360,8 +353,9 @@ function growth({ growth: series }: Report): string {
       const verdict = isFlat
         ? 'It stays within 10 %.'
         : `It does not stay within 10 %${bentBy ? `: most of the change is ${bentBy.part}, from ${digits(bentBy.fromMillis)} to ${digits(bentBy.toMillis)} ms a checkout` : ''}.`
+      const because = studies.changes?.bends.find((bend) => bend.axis === axis)?.because
       return [
-        `**${axisTitles[axis]}.** ${verdict}`,
+        [`**${axisTitles[axis]}.** ${verdict}`, because].filter(Boolean).join(' '),
         table(
           [axisTitles[axis], 'checkouts a second', ...parts, 'all', 'by the first'],
           steps.map((step) => [

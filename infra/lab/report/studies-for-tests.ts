@@ -230,6 +230,7 @@ export function madeUpStudies({ seed = 1, noise = 0.01, rounds = 6 } = {}): AllS
         },
       ],
       limits: [{ target: 'p99', because: 'The queue of exports is behind it.', files: ['p99.html'] }],
+      bends: [{ axis: 'storedCommits', because: 'Something reads all of them.' }],
     },
   }
 }

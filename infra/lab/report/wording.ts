@@ -90,3 +90,11 @@ export const groupTitles: Readonly<Record<string, string>> = {
 }
 
 export const titleOfGroup = (group: string): string => groupTitles[group] ?? group
+
+export const axisTitles = {
+  services: 'services that a checkout passes',
+  replicas: 'processes of each service',
+  partitions: 'partitions',
+  inFlight: 'checkouts in flight',
+  storedCommits: 'commits in the store',
+} as const

@@ -3,6 +3,7 @@
  * where Prometheus has them like any others. The lab's own figures are in its result; whoever watches a run needs these.
  */
 import type { Sample } from './lab-result.ts'
+import { wireBytesPerCheckout } from './lab-result.ts'
 
 /** Gauges, by the names that Prometheus gives them. `lab_arm` is 1 while an arm runs, and 0 from when it has ended. */
 export const labGauges = {
@@ -89,8 +90,9 @@ export function announceTo(
 }
 
 /** Throughput and processor time at saturation, the duration at half load, resident memory at the end. */
-function figuresOf(arm: string, { saturation, halfLoad, rssBytes }: Sample): Point[] {
-  const { checkoutsPerSecond, cpuMillisPerCheckout, wireBytes, checkouts } = saturation
+function figuresOf(arm: string, sample: Sample): Point[] {
+  const { saturation, halfLoad, rssBytes } = sample
+  const { checkoutsPerSecond, cpuMillisPerCheckout } = saturation
   const quantiles = Object.entries({ 0.5: halfLoad.toEndMillis.p50, 0.99: halfLoad.toEndMillis.p99 })
   return [
     { name: 'lab.checkouts_per_second', value: checkoutsPerSecond, attributes: { arm } },
@@ -104,7 +106,7 @@ function figuresOf(arm: string, { saturation, halfLoad, rssBytes }: Sample): Poi
     {
       name: 'lab.telemetry_per_checkout',
       unit: 'By',
-      value: wireBytes.sent / Math.max(1, checkouts),
+      value: wireBytesPerCheckout(sample) ?? 0,
       attributes: { arm },
     },
     ...Object.entries(rssBytes).map(([part, value]): Point => {

@@ -109,3 +109,14 @@ export type LabResult = z.infer<typeof labResult>
 export function readLabResult(path: string): LabResult {
   return labResult.parse(JSON.parse(readFileSync(path, 'utf8')))
 }
+
+/**
+ * Of a whole visit where its spans were counted, from one flush to the next: what is sent within a phase was collected in
+ * part before it, and what is left at its end goes in nobody's.
+ * @returns undefined where nothing came to its end
+ */
+export function wireBytesPerCheckout({ saturation, halfLoad, spans }: Sample): number | undefined {
+  const checkouts = saturation.checkouts + halfLoad.checkouts
+  const bytes = spans?.wireBytes.sent ?? saturation.wireBytes.sent + halfLoad.wireBytes.sent
+  return checkouts === 0 ? undefined : bytes / checkouts
+}

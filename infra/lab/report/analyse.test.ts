@@ -90,7 +90,7 @@ describe('a result of the lab, analysed', function () {
     ok(collector.added.lower > 0)
     const perSpan = figureOf(madeUpResult(), 'all', 'wire.perSpan')
     ok(Math.abs(perSpan.arm - 60) < 0.1, `${perSpan.arm}`)
-    equal(analyse(madeUpResult()).comparisons[0]?.figures.get('wire.saturation'), undefined)
+    equal(analyse(madeUpResult()).comparisons[0]?.figures.get('wire.perCheckout'), undefined)
   })
 
   it('is void when its control is off, or missing, but for the short form, which only says how wide it was', () => {

@@ -1,6 +1,6 @@
 /** What the lab's report compares of two visits: each figure with its name, its unit and where it stands in a sample. */
 import type { Part, Sample } from '../lab-result.ts'
-import { parts } from '../lab-result.ts'
+import { parts, wireBytesPerCheckout } from '../lab-result.ts'
 
 export const phases = ['saturation', 'halfLoad'] as const
 export type Phase = (typeof phases)[number]
@@ -81,6 +81,21 @@ const cpu = (phase: Phase): Figure[] => [
   },
 ]
 
+/** Of both phases: what the services export waits for seconds, and much of the first is the Collector's work in the second. */
+const cpuOfCollector: Figure = {
+  key: 'cpu.visit.collector',
+  title: 'processor time of the Collector a checkout, of a visit',
+  unit: 'ms',
+  of(sample) {
+    const checkouts = phases.reduce((sum, phase) => sum + sample[phase].checkouts, 0)
+    const millis = phases.reduce(
+      (sum, phase) => sum + sample[phase].cpuMillisPerCheckout.collector * sample[phase].checkouts,
+      0,
+    )
+    return checkouts === 0 ? undefined : millis / checkouts
+  },
+}
+
 export const partTitles: Readonly<Record<Part, string>> = {
   services: 'the services',
   collector: 'the Collector',
@@ -97,20 +112,17 @@ const memory: readonly Figure[] = parts.map((part): Figure => {
   }
 })
 
-const wire: readonly Figure[] = phases.map((phase): Figure => {
-  return {
-    key: `wire.${phase}`,
-    title: `bytes of telemetry a checkout, ${phaseTitles[phase]}`,
-    unit: 'bytes',
-    of: ({ [phase]: { wireBytes, checkouts } }) => (checkouts === 0 ? undefined : wireBytes.sent / checkouts),
-  }
-})
+const bytesPerCheckout: Figure = {
+  key: 'wire.perCheckout',
+  title: 'bytes of telemetry a checkout',
+  unit: 'bytes',
+  of: wireBytesPerCheckout,
+}
 
 const bytesPerSpan: Figure = {
   key: 'wire.perSpan',
   title: 'bytes of telemetry a span',
   unit: 'bytes',
-  // Of a whole visit, as its spans are: what is sent within a window was collected in part before it.
   of: ({ spans }) =>
     spans === null || spans.received === 0 ? undefined : spans.wireBytes.sent / spans.received,
 }
@@ -150,7 +162,8 @@ export const figuresFor = (services: readonly string[]): Figure[] => [
   ...latencies,
   ...phases.flatMap(cpu),
   ...memory,
-  ...wire,
+  cpuOfCollector,
+  bytesPerCheckout,
   bytesPerSpan,
   ...eventLoop,
   ...ofServices(services),

@@ -298,7 +298,7 @@ function onTheWire(comparisons: readonly ComparisonAnalysed[]): Markup {
   return html`<h2>Telemetry on the wire</h2>
     <div class="charts">
       ${chart('wire.perSpan', 'For each span, all signals and headers; the limit for all is 80')}
-      ${chart('wire.saturation', 'For each checkout, at saturation')}
+      ${chart('wire.perCheckout', 'For each checkout')}
     </div>`
 }
 

@@ -158,7 +158,7 @@ const absoluteColumns: readonly Column[] = [
   ['p99', 'toEnd.p99'],
   ['p99 to the 202', 'toAccepted.p99'],
   ['services, a checkout', cpuKey('saturation', 'services')],
-  ['bytes of telemetry a checkout', 'wire.saturation'],
+  ['bytes of telemetry a checkout', 'wire.perCheckout'],
   ['a span', 'wire.perSpan'],
   ['event-loop delay, p99', 'eventLoop.saturation.p99'],
 ]

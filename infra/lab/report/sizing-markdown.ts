@@ -38,6 +38,7 @@ function measured(inputs: SizingInputs): string {
   const size = (value: number | undefined) => (value === undefined ? '–' : bytes(value))
   const number = (value: number | undefined) => (value === undefined ? '–' : digits(value))
   const fromAll = 'arm `all`, at saturation'
+  const fromVisits = 'arm `all`, both phases of a visit'
   return table(
     ['by checkout, unless told', 'measured', 'where'],
     [
@@ -47,9 +48,9 @@ function measured(inputs: SizingInputs): string {
       ]),
       ['broker, processor time', millis(inputs.brokerCpuMillis), fromAll],
       ['store, processor time', millis(inputs.storeCpuMillis), fromAll],
-      ['Collector, processor time', millis(inputs.collectorCpuMillis), fromAll],
+      ['Collector, processor time', millis(inputs.collectorCpuMillis), fromVisits],
       ['Collector with tail sampling', millis(inputs.tailCollectorCpuMillis), 'arm `tail-sampling`'],
-      ['telemetry on the wire', size(inputs.wireBytes), fromAll],
+      ['telemetry on the wire', size(inputs.wireBytes), fromVisits],
       ['messages', number(inputs.kafkaMessages), 'study `sizes`'],
       ['bytes of messages, one replica', size(inputs.kafkaBytes), 'study `sizes`'],
       [

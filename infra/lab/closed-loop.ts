@@ -24,7 +24,7 @@ const placedAtOnce = 16
 export function startClosedLoop({ client, watch, nextRequest, inFlight }: ClosedLoopOptions): ClosedLoop {
   let ended = 0
   let stopping = false
-  const turns: Promise<unknown>[] = Array.from({ length: placedAtOnce }, () => Promise.resolve())
+  const turns: Promise<unknown>[] = []
   /** @returns undefined when it is stopping by then */
   const placeInTurn = (lane: number): Promise<string | undefined> => {
     const place = lane % placedAtOnce

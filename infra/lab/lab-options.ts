@@ -117,8 +117,8 @@ export function parseCommandLine(commandLine: readonly string[]): LabOptions | '
   }
   const studies = listOf('--studies', values.studies, runnableStudies)
   const wanted = values.short ? shortArms : listOf('--arms', values.arms, names)
-  const { pairs, seconds: phase, 'warm-up': warmUp } = values
-  const isCustom = [wanted, studies, pairs, phase, warmUp].some((choice) => choice !== undefined)
+  const choices = [wanted, studies, values.pairs, seconds, warmUpSeconds]
+  const isCustom = choices.some((choice) => choice !== undefined)
   return {
     form: values.short ? 'short' : isCustom ? 'custom' : 'full',
     arms: chosenArms(wanted, studies !== undefined),

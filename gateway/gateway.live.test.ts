@@ -1,4 +1,4 @@
-/** The gateway as a process of its own, against the real store, without Kafka and then with it. */
+/** The gateway as a process of its own, against the real store, without Kafka and with it. */
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -178,6 +178,27 @@ describe('the gateway, with the real store and no Kafka', function () {
     const exited = once(gateway.process, 'exit')
     gateway.process.kill('SIGTERM')
     ok(!(await text).includes('event: end'))
+    deepStrictEqual(await exited, [0, null])
+  })
+})
+
+describe('the gateway, with Kafka', () => {
+  it('is connected when it first answers: what came before would wait for a sweep', async function () {
+    this.timeout(startMillis)
+    const stack = await stackForTests()
+    await Promise.all([stack.ready('mongodb'), stack.ready('kafka')])
+    const gateway = await startGatewayProcess({
+      MONGODB_URL: stack.urls.mongodbUrl,
+      MONGODB_DATABASE_PREFIX: `gateway-${randomUUID().slice(0, 8)}`,
+      KAFKA_BROKERS: stack.urls.kafkaBrokers,
+    })
+    const exited = once(gateway.process, 'exit')
+    try {
+      const readiness = (await (await fetch(`${gateway.url}/readyz`)).json()) as { kafka: string }
+      strictEqual(readiness.kafka, 'connected')
+    } finally {
+      gateway.process.kill('SIGTERM')
+    }
     deepStrictEqual(await exited, [0, null])
   })
 })

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Outbox } from '../producers/outbox/outbox.ts'
 import { services } from '../shared/contracts/events.ts'
 import { KafkaConnection } from '../shared/messaging/kafka.ts'
@@ -22,6 +23,8 @@ import { StoredIdempotencyKeys } from './idempotency.ts'
 import { readinessProbe } from './probes.ts'
 import { StoreGuard } from './store-guard.ts'
 
+/** What is accepted before Kafka is connected waits for a sweep. */
+const connectingPatienceMillis = 3_000
 /** What Kafka has not taken by then is in the store, and the next process sends it. */
 const publishingDrainMillis = 5_000
 /** A client that has not sent its request, or read its answer, by then will not in time. */
@@ -48,7 +51,7 @@ await startProcess('gateway', async ({ config, log, lifecycle }) => {
     log,
     signal: lifecycle.signal,
   })
-  void producer.start()
+  const connected = producer.start()
   lifecycle.onStop(() => producer.stop())
 
   const outbox = new Outbox({
@@ -102,6 +105,7 @@ await startProcess('gateway', async ({ config, log, lifecycle }) => {
     connectionsPerCaller: config.GATEWAY_CONNECTIONS_PER_CALLER_LIMIT,
   }
   const server = createEdgeServer((request, response) => void handle(request, response), limits, callers)
+  await Promise.race([connected, delay(connectingPatienceMillis, undefined, { ref: false })])
   server.listen(config.GATEWAY_PORT, config.GATEWAY_HOST)
   await once(server, 'listening')
   // Event streams end by the same signal.

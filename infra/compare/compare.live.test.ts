@@ -11,7 +11,7 @@ import type { Stack } from '../native/open-stack.ts'
 import { serviceEnvironment } from '../native/service-environment.ts'
 import type { Services } from '../native/services.ts'
 import { prepareServices } from '../native/services.ts'
-import { isWhole } from '../verify/checkout-report.ts'
+import { whole } from '../verify/checkout-report.ts'
 import type { CheckoutView } from '../verify/checkouts.ts'
 import { placeCheckout, sampleCheckout, untilEnded } from '../verify/checkouts.ts'
 import { eventually } from '../verify/eventually.ts'
@@ -96,10 +96,9 @@ describe('npm run compare', function () {
   }
 
   async function traced(view: CheckoutView): Promise<void> {
-    await eventually(`all of the trace of ${view.checkoutId}`, async () => {
-      const spans = await findTracesOfSaga(stack.urls.jaegerUrl, view.checkoutId)
-      return spans.length > 0 && isWhole(spans, view) ? true : undefined
-    })
+    await eventually(`all of the trace of ${view.checkoutId}`, async () =>
+      whole(await findTracesOfSaga(stack.urls.jaegerUrl, view.checkoutId), view),
+    )
   }
 
   const compare = (args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Run> =>

@@ -23,24 +23,58 @@ export interface CheckoutReport {
 }
 
 /**
- * True when nothing is still on its way: all hang below one root, and every step was sent and taken as the flow table
- * has it. More may be there: where the store is slow, a sweep sends a message once more, and not always from the
- * process that made it.
+ * What is still on its way, in words: all must hang below one root, and every step was sent and taken as the flow table
+ * has it, whoever sent it: what the gateway could not send is sent by a sweep, its own or that of checkout. More may be
+ * there: where the store is slow, a sweep sends once more what was sent.
  */
-export function isWhole(spans: readonly TraceSpan[], { steps }: Pick<CheckoutView, 'steps'>): boolean {
+export function missingOf(
+  spans: readonly TraceSpan[],
+  { steps }: Pick<CheckoutView, 'steps'>,
+): readonly string[] {
+  if (spans.length === 0) return ['everything']
   const roots = treeOf(spans).filter((line) => line.depth === 0)
   const sent = spans.filter((span) => span.kind === 'producer').length
-  const seen = countsOf(hopsOf(spans).map((hop) => hop.edge))
-  return (
-    roots.length === 1 &&
-    roots[0]?.span.parentSpanId === undefined &&
-    sent >= steps.length &&
-    [...countsOf(expectedEdges(steps))].every(([edge, count]) => (seen.get(edge) ?? 0) >= count)
+  const seen = countsOf(
+    hopsOf(spans)
+      .filter((hop) => hop.producer)
+      .map((hop) => arrivalOf(hop.edge)),
   )
+  const places = roots.map(({ span }) => `${span.service}: ${span.name}`)
+  return [
+    ...(roots.length === 1 ? [] : [`one root instead of ${roots.length} (${places.join(', ')})`]),
+    ...(roots.length === 1 && roots[0]?.span.parentSpanId !== undefined
+      ? [`the parent of ${places[0]}`]
+      : []),
+    ...(sent >= steps.length ? [] : [`${steps.length - sent} of ${steps.length} producers`]),
+    ...[...countsOf(expectedEdges(steps).map(arrivalOf))]
+      .map(([arrival, count]) => ({ arrival, count, missing: count - (seen.get(arrival) ?? 0) }))
+      .filter(({ missing }) => missing > 0)
+      .map(({ arrival, count, missing }) => `${missing} of ${count} ${arrival}`),
+  ]
 }
 
-const countsOf = (edges: readonly Edge[]): ReadonlyMap<Edge, number> =>
-  new Map([...Map.groupBy(edges, (edge) => edge)].map(([edge, all]) => [edge, all.length]))
+/** True when nothing is still on its way. */
+export const isWhole = (spans: readonly TraceSpan[], view: Pick<CheckoutView, 'steps'>): boolean =>
+  missingOf(spans, view).length === 0
+
+/**
+ * The spans, when nothing is still on its way.
+ * @throws Error that says what is missing
+ */
+export function whole(
+  spans: readonly TraceSpan[] | undefined,
+  view: Pick<CheckoutView, 'steps'>,
+): readonly TraceSpan[] {
+  const missing = missingOf(spans ?? [], view)
+  if (missing.length > 0) throw new Error(`missing of ${spans?.length ?? 0} spans: ${missing.join('; ')}`)
+  return spans ?? []
+}
+
+/** The hop without who sent it: `-checkouts-> users`. */
+const arrivalOf = (edge: Edge): string => edge.slice(edge.indexOf(' ') + 1)
+
+const countsOf = (texts: readonly string[]): ReadonlyMap<string, number> =>
+  new Map([...Map.groupBy(texts, (text) => text)].map(([text, all]) => [text, all.length]))
 
 /** True when the gateway's line is there, one for each message that was handled, and that of an expiry. */
 function hasEveryLine(logs: readonly LogLine[], { steps }: CheckoutView): boolean {
@@ -60,10 +94,9 @@ function hasEveryLine(logs: readonly LogLine[], { steps }: CheckoutView): boolea
 export async function readBack(backends: Backends, view: CheckoutView): Promise<CheckoutReport> {
   const { traceId } = view
   const [spans, logs] = await Promise.all([
-    eventually(`the whole trace ${traceId} in Jaeger`, async () => {
-      const found = await fetchTrace(backends.jaegerUrl, traceId)
-      return found && isWhole(found, view) ? found : undefined
-    }),
+    eventually(`the whole trace ${traceId} in Jaeger`, async () =>
+      whole(await fetchTrace(backends.jaegerUrl, traceId), view),
+    ),
     eventually(`the log lines of trace ${traceId} in Elasticsearch`, async () => {
       const found = await logsOfTrace(backends.elasticsearchUrl, traceId)
       return hasEveryLine(found, view) ? found : undefined

@@ -24,7 +24,7 @@ import { readinessProbe } from './probes.ts'
 import { StoreGuard } from './store-guard.ts'
 
 /** What is accepted before Kafka is connected waits for a sweep. */
-const connectingPatienceMillis = 3_000
+const connectingPatienceMillis = 2_000
 /** What Kafka has not taken by then is in the store, and the next process sends it. */
 const publishingDrainMillis = 5_000
 /** A client that has not sent its request, or read its answer, by then will not in time. */

@@ -17,15 +17,22 @@ export interface ProbeReading {
   readonly eventLoopDelayMillis: { readonly p50: number; readonly p99: number; readonly max: number }
   /** Sampled spans that were handed to a processor that exports, since the process began. */
   readonly spansEnded: number
-  /** Of those, how many found a full queue. */
+  /** Of those, how many found a full queue, or were in an export that failed. */
   readonly spansDropped: number
 }
 
 /** Of the SDK's processors; what is private in them may change, and then the lab's sums do not match. */
 interface ExportingProcessor {
   onEnd: (span: { spanContext: () => { traceFlags: number } }) => void
+  readonly _exporter?: Exporter
   readonly _finishedSpans?: readonly unknown[]
   readonly _maxQueueSize?: number
+}
+
+type ExportDone = (result: { readonly code: number }) => void
+
+interface Exporter {
+  export: (spans: readonly unknown[], done: ExportDone) => void
 }
 
 interface SdkModule {
@@ -45,8 +52,23 @@ function countSpans(processor: ExportingProcessor): void {
     if ((span.spanContext().traceFlags & 1) === 1) {
       spans.ended += 1
       if ((this._finishedSpans?.length ?? 0) >= (this._maxQueueSize ?? Infinity)) spans.dropped += 1
+      if (this._exporter && !watched.has(this._exporter)) countFailures(this._exporter)
     }
     onEnd.call(this, span)
+  }
+}
+
+const watched = new WeakSet<Exporter>()
+
+/** An exporter refuses what comes while it has as many requests under way as it may have, and nobody sends that again. */
+function countFailures(exporter: Exporter): void {
+  watched.add(exporter)
+  const send = exporter.export.bind(exporter)
+  exporter.export = (batch, done) => {
+    send(batch, (result) => {
+      if (result.code !== 0) spans.dropped += batch.length
+      done(result)
+    })
   }
 }
 

@@ -83,6 +83,30 @@ describe('a consumer, on the real Kafka', function () {
       ok(!consumer.isReady())
     }),
 
+    'handles one message after the other with no commit between them: offsets are off the path':
+      withConsumers(async (consume) => {
+        const [groupId, key] = [randomUUID(), randomUUID()]
+        const produced = await produce(key, 100)
+        const [first, last] = [produced[0], produced.at(-1)]
+        ok(first && last)
+        const handled: (string | undefined)[] = []
+        const consumer = await consume({
+          groupId,
+          handle: (message) => {
+            if (message.key === key) handled.push(message.value?.toString())
+            return Promise.resolve()
+          },
+        })
+        await eventually('all messages', () => Promise.resolve(handled.length === 100 || undefined))
+        equal((await committedAt(groupId, first)) ?? -1n, -1n, 'the group has committed nothing')
+        await consumer.stop()
+        equal(await committedAt(groupId, first), BigInt(last.offset) + 1n)
+        deepEqual(
+          handled,
+          produced.map(({ value }) => value?.toString()),
+        )
+      }),
+
     'lets the message in hand finish when it stops, commits it, and opens no other': withConsumers(
       async (consume) => {
         const [groupId, key] = [randomUUID(), randomUUID()]

@@ -7,6 +7,7 @@ import { medianIntervals, surestFor } from '../../statistics/bootstrap.ts'
 import type { PooledQuantileComparer, SampledPair } from '../../statistics/pooled-quantiles.ts'
 import { pooledQuantileComparer } from '../../statistics/pooled-quantiles.ts'
 import { median } from '../../statistics/quantiles.ts'
+import { arms } from '../arms/arms.ts'
 import type { Comparison, LabResult, Sample } from '../lab-result.ts'
 import type { Unit } from './figures.ts'
 import { figuresFor } from './figures.ts'
@@ -75,9 +76,15 @@ export const controlBounds = { lower: 0.98, upper: 1.02 }
 /** How sure an interval of so many pairs is: 95 %, or less where they are too few for that. */
 export const confidenceOf = (pairCount: number): number => Math.min(0.95, surestFor(pairCount))
 
+const places = new Map(arms.map(({ name }, place) => [name, place]))
+const placeOf = ({ arm }: Comparison): number => places.get(arm) ?? arms.length
+
+/** Comparisons are in the order of the arms, in whichever they were recorded. */
 export function analyse(result: LabResult): LabAnalysed {
   const statistics = { intervalOf: medianIntervals(), comparePooled: pooledQuantileComparer() }
-  const comparisons = result.comparisons.map((each) => analyseComparison(each, statistics))
+  const comparisons = result.comparisons
+    .toSorted((one, other) => placeOf(one) - placeOf(other))
+    .map((each) => analyseComparison(each, statistics))
   const control = controlOf(comparisons)
   const { form, machine, startedAt, endedAt } = result
   return {

@@ -100,7 +100,7 @@ describe('a consumer, on the real Kafka', function () {
         await eventually('all messages', () => Promise.resolve(handled.length === 100 || undefined))
         equal((await committedAt(groupId, first)) ?? -1n, -1n, 'the group has committed nothing')
         await consumer.stop()
-        equal(await committedAt(groupId, first), BigInt(last.offset) + 1n)
+        ok(((await committedAt(groupId, first)) ?? -1n) > BigInt(last.offset), 'it has when it stopped')
         deepEqual(
           handled,
           produced.map(({ value }) => value?.toString()),

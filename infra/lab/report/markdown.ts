@@ -283,7 +283,7 @@ function outage({ studies }: Report): string {
   const most = (growth: Readonly<Record<string, number>>) => Math.max(...Object.values(growth))
   return section(
     'When telemetry has nowhere to go',
-    'Each pair saturates the services for the same while, with and without the fault. Growth is that of the service that grew most.',
+    'Each pair saturates the services for the same while, with and without the fault; the services have the heap that docker-compose.yaml gives them. Growth is that of the service that grew most.',
     table(
       ['fault', 'pair', 'checkouts a second', 'without', 'growth', 'without'],
       study.faults.flatMap(({ fault, seconds, pairs }) =>

@@ -14,6 +14,8 @@ const windowMillis = 60_000
 const load = { inFlight: 16, saturationMillis: windowMillis }
 /** What was queued meanwhile goes out, retries with backoff included, before the next window. */
 const recoveryMillis = 15_000
+/** As docker-compose.yaml has it. Without, a heap grows for minutes whatever happens, until V8 finds that it should collect. */
+const heapOfContainers = { NODE_OPTIONS: '--max-old-space-size=96 --max-semi-space-size=4' }
 
 const faults: readonly { name: OutageStudy['faults'][number]['fault']; fault: RelayFault }[] = [
   { name: 'collector down', fault: { kind: 'refuse' } },
@@ -23,7 +25,7 @@ const faults: readonly { name: OutageStudy['faults'][number]['fault']; fault: Re
 type Side = OutageStudy['faults'][number]['pairs'][number]['fault']
 
 export const studyOutage: Study<OutageStudy> = async ({ pinning, onStop, say }) => {
-  const manned = await manRig(armNamed('all'), { pinning, onStop })
+  const manned = await manRig(armNamed('all'), { pinning, onStop, environment: heapOfContainers })
   // A minute's worth, as each window: memory grows while a process is new, and that is not the fault's doing.
   await manned.visitor.saturate(load)
   const measured: OutageStudy['faults'] = []

@@ -59,6 +59,8 @@ function countSpans(processor: ExportingProcessor): void {
 }
 
 const watched = new WeakSet<Exporter>()
+/** ExportResultCode.SUCCESS of the SDK, which an arm without one must not load. */
+const success = 0
 
 /** An exporter refuses what comes while it has as many requests under way as it may have, and nobody sends that again. */
 function countFailures(exporter: Exporter): void {
@@ -66,7 +68,7 @@ function countFailures(exporter: Exporter): void {
   const send = exporter.export.bind(exporter)
   exporter.export = (batch, done) => {
     send(batch, (result) => {
-      if (result.code !== 0) spans.dropped += batch.length
+      if (result.code !== success) spans.dropped += batch.length
       done(result)
     })
   }

@@ -1,8 +1,7 @@
 /** One checkout as the backends have it: its steps, its trace, its log lines. */
 import type { CheckoutView } from './checkouts.ts'
 import type { LogLine } from '../../shared/backends/elasticsearch.ts'
-import type { Edge } from './edges.ts'
-import { expectedEdges, hopsOf } from './edges.ts'
+import { arrivalOf, expectedEdges, hopsOf } from './edges.ts'
 import { logsOfTrace } from '../../shared/backends/elasticsearch.ts'
 import { eventually } from './eventually.ts'
 import type { TraceSpan } from '../../shared/traces/trace.ts'
@@ -69,9 +68,6 @@ export function whole(
   if (missing.length > 0) throw new Error(`missing of ${spans?.length ?? 0} spans: ${missing.join('; ')}`)
   return spans ?? []
 }
-
-/** The hop without who sent it: `-checkouts-> users`. */
-const arrivalOf = (edge: Edge): string => edge.slice(edge.indexOf(' ') + 1)
 
 const countsOf = (texts: readonly string[]): ReadonlyMap<string, number> =>
   new Map([...Map.groupBy(texts, (text) => text)].map(([text, all]) => [text, all.length]))

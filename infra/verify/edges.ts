@@ -9,6 +9,9 @@ export type Edge = string
 
 const edge = (from: string, topic: string, to: string): Edge => `${from} -${topic}-> ${to}`
 
+/** An edge without who sent it: `-checkouts-> users` */
+export const arrivalOf = (edge: Edge): string => edge.slice(edge.indexOf(' ') + 1)
+
 export interface Hop {
   readonly edge: Edge
   readonly consumer: TraceSpan

@@ -3,12 +3,12 @@
  * partition and none between them, and for each consumer group and partition a member that reads it, from where
  * the group has committed its offset.
  */
-import type { RecordedEvent, Service, Topic } from '../shared/contracts/events.ts'
-import { services } from '../shared/contracts/events.ts'
-import { concerns, subscriptionsOf } from '../shared/contracts/flow.ts'
-import type { IncomingMessage } from '../shared/messaging/cloud-events.ts'
-import { fromMessage } from '../shared/messaging/cloud-events.ts'
-import type { ProducerMessage } from '../shared/messaging/kafka.ts'
+import type { RecordedEvent, Service, Topic } from '../shared/saga/events.ts'
+import { services } from '../shared/saga/events.ts'
+import { concerns, subscriptionsOf } from '../shared/saga/flow.ts'
+import type { IncomingMessage } from '../shared/kafka/cloud-events.ts'
+import { fromMessage } from '../shared/kafka/cloud-events.ts'
+import type { ProducerMessage } from '../shared/kafka/kafka.ts'
 
 export interface Logged {
   readonly message: ProducerMessage

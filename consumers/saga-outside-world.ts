@@ -3,8 +3,8 @@
  * checkout id. The register is compared with the real one in users/email-register.live.test.ts.
  */
 import { ok } from 'node:assert/strict'
-import { findProduct } from '../shared/contracts/catalogue.ts'
-import type { Money, Order, Reason } from '../shared/contracts/events.ts'
+import { findProduct } from '../shared/saga/catalogue.ts'
+import type { Money, Order, Reason } from '../shared/saga/events.ts'
 import type { consultNetwork } from './payments/consult.ts'
 import type { NetworkAnswer } from './payments/decider.ts'
 import type { consultRegister } from './users/consult.ts'

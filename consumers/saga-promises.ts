@@ -1,9 +1,9 @@
 /** What holds for every checkout, at the end of every run of the model. */
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import fc from 'fast-check'
-import type { EventType, Order, SagaEvent } from '../shared/contracts/events.ts'
-import { topicOf } from '../shared/contracts/events.ts'
-import { flow, isTerminal, producedBy } from '../shared/contracts/flow.ts'
+import type { EventType, Order, SagaEvent } from '../shared/saga/events.ts'
+import { topicOf } from '../shared/saga/events.ts'
+import { flow, isTerminal, producedBy } from '../shared/saga/flow.ts'
 import { commandsOf, settings, unfinished } from './saga-commands.ts'
 import type { SagaSettings, Unfinished } from './saga-model.ts'
 import { SagaModel } from './saga-model.ts'

@@ -1,9 +1,9 @@
 /**
- * For the model of the saga: what shared/store/event-store.ts promises. An insert is refused when its
+ * For the model of the saga: what shared/kernel/event-store.ts promises. An insert is refused when its
  * `<stream>@<version>` or its cause is taken; a mark sets a constant.
  */
-import type { Service } from '../shared/contracts/events.ts'
-import type { AppendResult, Commit, EventStore, NewCommit, Stream } from '../shared/store/event-store.ts'
+import type { Service } from '../shared/saga/events.ts'
+import type { AppendResult, Commit, EventStore, NewCommit, Stream } from '../shared/kernel/event-store.ts'
 import { touch } from './saga-tasks.ts'
 
 export interface StoredCommit extends Commit {

@@ -10,7 +10,7 @@
  */
 import { deepStrictEqual, fail } from 'node:assert/strict'
 import fc from 'fast-check'
-import { flow } from '../shared/contracts/flow.ts'
+import { flow } from '../shared/saga/flow.ts'
 import { kinds, points } from './saga-commands.ts'
 import { narrate } from './saga-model.ts'
 import type { Scenario } from './saga-promises.ts'

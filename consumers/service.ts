@@ -2,22 +2,22 @@
  * What every service of the saga has in common: it reads its topics, answers by its decider, commits,
  * publishes. A service adds its logic, and nothing else that is its own.
  */
-import type { SagaEvent, Service } from '../shared/contracts/events.ts'
-import type { Consumed } from '../shared/contracts/flow.ts'
-import { concerns, consumedBy, keeperOf, subscriptionsOf } from '../shared/contracts/flow.ts'
+import type { SagaEvent, Service } from '../shared/saga/events.ts'
+import type { Consumed } from '../shared/saga/flow.ts'
+import { concerns, consumedBy, keeperOf, subscriptionsOf } from '../shared/saga/flow.ts'
 import type { ServiceLogic } from '../shared/kernel/answer.ts'
 import { answer } from '../shared/kernel/answer.ts'
 import { RecentStreams } from '../shared/kernel/recent-streams.ts'
-import type { IncomingMessage } from '../shared/messaging/cloud-events.ts'
-import { fromMessage, PoisonMessage, typeOf } from '../shared/messaging/cloud-events.ts'
-import type { Handler } from '../shared/messaging/handler.ts'
-import { compose } from '../shared/messaging/handler.ts'
-import { KafkaConnection } from '../shared/messaging/kafka.ts'
-import { deadLettered } from '../shared/messaging/middleware/dead-letter.ts'
-import { logged } from '../shared/messaging/middleware/log.ts'
-import { retried } from '../shared/messaging/middleware/retry.ts'
-import { traced } from '../shared/messaging/middleware/trace.ts'
-import { patiently } from '../shared/messaging/patiently.ts'
+import type { IncomingMessage } from '../shared/kafka/cloud-events.ts'
+import { fromMessage, PoisonMessage, typeOf } from '../shared/kafka/cloud-events.ts'
+import type { Handler } from '../shared/kafka/handler.ts'
+import { compose } from '../shared/kafka/handler.ts'
+import { KafkaConnection } from '../shared/kafka/kafka.ts'
+import { deadLettered } from '../shared/kafka/middleware/dead-letter.ts'
+import { logged } from '../shared/kafka/middleware/log.ts'
+import { retried } from '../shared/kafka/middleware/retry.ts'
+import { traced } from '../shared/kafka/middleware/trace.ts'
+import { retryUntilAvailable } from '../shared/kafka/retry-until-available.ts'
 import { observeLag } from '../shared/telemetry/consumer-lag.ts'
 import { observeSilence } from '../shared/telemetry/consumer-stalls.ts'
 import { forgetActiveSpan } from '../shared/telemetry/span-processors.ts'
@@ -25,10 +25,10 @@ import { startHealthServer } from '../shared/process/health.ts'
 import { failpoint } from '../shared/process/failpoints.ts'
 import type { Process } from '../shared/process/lifecycle.ts'
 import { startProcess } from '../shared/process/lifecycle.ts'
-import type { Commit, Stream } from '../shared/store/event-store.ts'
-import { EventStore } from '../shared/store/event-store.ts'
-import type { StoreConnection } from '../shared/store/mongo.ts'
-import { connectStore } from '../shared/store/mongo.ts'
+import type { Commit, Stream } from '../shared/kernel/event-store.ts'
+import { EventStore } from '../shared/kernel/event-store.ts'
+import type { StoreConnection } from '../shared/kernel/mongo.ts'
+import { connectStore } from '../shared/kernel/mongo.ts'
 import { count, recordAnswer, recordQueueTime } from '../shared/telemetry/saga-metrics.ts'
 import { Outbox } from '../producers/outbox/outbox.ts'
 
@@ -89,10 +89,10 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
   }
   const kafka = new KafkaConnection({ brokers, clientId: service, security, timings }, log)
   const patience = { log, signal: lifecycle.signal }
-  await patiently(patience, () =>
+  await retryUntilAvailable(patience, () =>
     kafka.ensureTopics(config.KAFKA_TOPIC_PARTITIONS, config.KAFKA_TOPIC_REPLICATION_FACTOR),
   )
-  const producer = await patiently(patience, () => kafka.connectProducer())
+  const producer = await retryUntilAvailable(patience, () => kafka.connectProducer())
   lifecycle.onStop(() => producer.disconnect())
 
   const outbox = new Outbox({
@@ -132,7 +132,7 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
     handler,
   )
   const isOurs = ownership(service)
-  const consumer = await patiently(patience, () =>
+  const consumer = await retryUntilAvailable(patience, () =>
     kafka.startConsumer({
       groupId,
       topics: subscriptionsOf(service),

@@ -3,7 +3,7 @@
  * fails at once, and the outbox's sweep sends it later.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ProducerMessage, Send } from '../shared/messaging/kafka.ts'
+import type { ProducerMessage, Send } from '../shared/kafka/kafka.ts'
 import type { Logger } from '../shared/telemetry/logger.ts'
 
 export type KafkaState = 'connecting' | 'connected' | 'unreachable'

@@ -1,7 +1,7 @@
 /** What can be bought, and how to pay for it: all that a caller needs to write a request. */
 import { z } from 'zod'
-import { catalogue } from '../shared/contracts/catalogue.ts'
-import { paymentTokens } from '../shared/contracts/payment-tokens.ts'
+import { catalogue } from '../shared/saga/catalogue.ts'
+import { paymentTokens } from '../shared/saga/payment-tokens.ts'
 
 export const catalogueView = z.strictObject({
   products: z.array(

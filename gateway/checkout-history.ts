@@ -4,8 +4,8 @@
  * Four streams cannot be read at one moment, so a look may find a step and miss the one that it answers. But
  * a step is committed after the one that it answers; so looking until a look finds nothing new leaves no gap.
  */
-import type { RecordedEvent, Service } from '../shared/contracts/events.ts'
-import type { Commit, EventStore } from '../shared/store/event-store.ts'
+import type { RecordedEvent, Service } from '../shared/saga/events.ts'
+import type { Commit, EventStore } from '../shared/kernel/event-store.ts'
 
 export type StreamReader = Pick<EventStore, 'service' | 'read'>
 

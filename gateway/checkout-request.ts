@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { catalogue, findProduct } from '../shared/contracts/catalogue.ts'
-import { limits, order, orderItem, payment, user } from '../shared/contracts/events.ts'
+import { catalogue, findProduct } from '../shared/saga/catalogue.ts'
+import { limits, order, orderItem, payment, user } from '../shared/saga/events.ts'
 import type { FieldError } from './problem.ts'
 import { Problem } from './problem.ts'
 

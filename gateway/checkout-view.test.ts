@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
-import type { SagaEvent } from '../shared/contracts/events.ts'
-import { eventTypes } from '../shared/contracts/events.ts'
-import { terminalTypes } from '../shared/contracts/flow.ts'
+import type { SagaEvent } from '../shared/saga/events.ts'
+import { eventTypes } from '../shared/saga/events.ts'
+import { terminalTypes } from '../shared/saga/flow.ts'
 import { reasonOf, statusOf, step, toStep } from './checkout-view.ts'
 import { goodRequest } from './gateway-under-test.ts'
 

@@ -1,10 +1,10 @@
 /** What the gateway shows of a checkout. Pure: events in, a view out; and no email, name or token in it. */
 import { propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { z } from 'zod'
-import type { EventType, SagaEvent } from '../shared/contracts/events.ts'
-import { eventTypes, order, reason, services } from '../shared/contracts/events.ts'
-import { isTerminal } from '../shared/contracts/flow.ts'
-import type { Commit } from '../shared/store/event-store.ts'
+import type { EventType, SagaEvent } from '../shared/saga/events.ts'
+import { eventTypes, order, reason, services } from '../shared/saga/events.ts'
+import { isTerminal } from '../shared/saga/flow.ts'
+import type { Commit } from '../shared/kernel/event-store.ts'
 import type { CheckoutHistory, HistoricEvent } from './checkout-history.ts'
 
 /** Where a checkout stands; a later one in this list wins over an earlier one. */

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { SpanKind } from '@opentelemetry/api'
-import type { SagaEvent } from '../shared/contracts/events.ts'
+import type { SagaEvent } from '../shared/saga/events.ts'
 import type { CheckoutView } from './checkout-view.ts'
 import { acceptedView, checkoutView } from './checkout-view.ts'
 import { BacklogLimit } from './backlog-limit.ts'

@@ -1,10 +1,10 @@
 /** The routes under /checkouts. */
 import { Readable } from 'node:stream'
-import { isCheckoutId } from '../shared/contracts/checkout-id.ts'
-import { isTerminal } from '../shared/contracts/flow.ts'
+import { isCheckoutId } from '../shared/saga/checkout-id.ts'
+import { isTerminal } from '../shared/saga/flow.ts'
 import { failpoint } from '../shared/process/failpoints.ts'
 import { withSagaId } from '../shared/telemetry/saga-id.ts'
-import type { Commit } from '../shared/store/event-store.ts'
+import type { Commit } from '../shared/kernel/event-store.ts'
 import type { BacklogLimit } from './backlog-limit.ts'
 import type { StreamReader } from './checkout-history.ts'
 import { CheckoutHistory } from './checkout-history.ts'

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { context } from '@opentelemetry/api'
 import { suppressTracing } from '@opentelemetry/core'
 import type { CheckoutHistory } from './checkout-history.ts'
-import { isTerminal } from '../shared/contracts/flow.ts'
+import { isTerminal } from '../shared/saga/flow.ts'
 import { toView } from './checkout-view.ts'
 import { heartbeat, reconnectAfter, serverSentEvent } from './server-sent-events.ts'
 

@@ -10,7 +10,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Collection, Db } from 'mongodb'
-import { isDuplicateKey } from '../shared/store/duplicate-key.ts'
+import { isDuplicateKey } from '../shared/kernel/duplicate-key.ts'
 import { Problem } from './problem.ts'
 
 export interface Claim {

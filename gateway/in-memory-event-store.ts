@@ -1,6 +1,6 @@
 /** For tests: the event store's promises without a server. */
-import type { Service } from '../shared/contracts/events.ts'
-import type { AppendResult, Commit, EventStore, NewCommit, Stream } from '../shared/store/event-store.ts'
+import type { Service } from '../shared/saga/events.ts'
+import type { AppendResult, Commit, EventStore, NewCommit, Stream } from '../shared/kernel/event-store.ts'
 import type { Claim, IdempotencyKeys } from './idempotency.ts'
 
 export class InMemoryEventStore implements Pick<EventStore, 'service' | 'append' | 'read'> {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { activeTraceHeaders } from '../shared/kernel/answer.ts'
 import { failpoint } from '../shared/process/failpoints.ts'
-import type { Commit, EventStore } from '../shared/store/event-store.ts'
+import type { Commit, EventStore } from '../shared/kernel/event-store.ts'
 import type { CheckoutRequest } from './checkout-request.ts'
 import { fingerprintOf } from './checkout-request.ts'
 import type { IdempotencyKeys } from './idempotency.ts'

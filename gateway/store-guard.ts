@@ -9,7 +9,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { MongoError, MongoServerError, MongoServerSelectionError, MongoTopologyClosedError } from 'mongodb'
-import { isRetriable } from '../shared/messaging/failure.ts'
+import { isRetriable } from '../shared/kafka/failure.ts'
 import { DeadlineExceeded, within } from '../shared/process/deadline.ts'
 import { Problem } from './problem.ts'
 

@@ -6,8 +6,8 @@
  * ended long before: taking it out at the end would cost every checkout a delete, to save a look at its stream.
  */
 import type { Collection, Db } from 'mongodb'
-import { isDuplicateKey } from '../../shared/store/duplicate-key.ts'
-import type { TraceHeaders } from '../../shared/store/event-store.ts'
+import { isDuplicateKey } from '../../shared/kernel/duplicate-key.ts'
+import type { TraceHeaders } from '../../shared/kernel/event-store.ts'
 
 export interface Deadline {
   /** The checkout's id. */

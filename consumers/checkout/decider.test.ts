@@ -1,5 +1,5 @@
-import type { EventOf } from '../../shared/contracts/events.ts'
-import { specify } from '../../shared/contracts/decider-spec.ts'
+import type { EventOf } from '../../shared/saga/events.ts'
+import { specify } from '../../shared/saga/decider-spec.ts'
 import type { CheckoutInput, CheckoutEvent } from './decider.ts'
 import { checkout } from './decider.ts'
 

@@ -1,7 +1,7 @@
 /** Checkout: brings every checkout to exactly one end, and sees to it that the end comes. */
-import type { Decider, Input } from '../../shared/contracts/decider.ts'
-import type { EventOf } from '../../shared/contracts/events.ts'
-import type { Consumed, Produced } from '../../shared/contracts/flow.ts'
+import type { Decider, Input } from '../../shared/saga/decider.ts'
+import type { EventOf } from '../../shared/saga/events.ts'
+import type { Consumed, Produced } from '../../shared/saga/flow.ts'
 
 export type CheckoutState =
   { readonly status: 'open' } | { readonly status: 'expired' } | { readonly status: 'terminal' }

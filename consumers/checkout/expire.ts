@@ -1,6 +1,6 @@
 /** Looks for checkouts whose deadline has passed and has the decider say what follows. */
 import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
-import { fold } from '../../shared/contracts/decider.ts'
+import { fold } from '../../shared/saga/decider.ts'
 import type { ServiceLogic } from '../../shared/kernel/answer.ts'
 import { answer } from '../../shared/kernel/answer.ts'
 import { failpoint } from '../../shared/process/failpoints.ts'

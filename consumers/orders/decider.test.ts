@@ -1,5 +1,5 @@
-import type { EventOf, Order } from '../../shared/contracts/events.ts'
-import { specify } from '../../shared/contracts/decider-spec.ts'
+import type { EventOf, Order } from '../../shared/saga/events.ts'
+import { specify } from '../../shared/saga/decider-spec.ts'
 import { orders } from './decider.ts'
 
 const given = specify(orders, 'c1')

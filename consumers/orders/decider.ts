@@ -1,8 +1,8 @@
 /** Orders: prices what was asked for, places it, and confirms or cancels it as the money goes. */
-import { findProduct } from '../../shared/contracts/catalogue.ts'
-import type { Decider, Input } from '../../shared/contracts/decider.ts'
-import type { EventOf, Order, Reason } from '../../shared/contracts/events.ts'
-import type { Consumed, Produced } from '../../shared/contracts/flow.ts'
+import { findProduct } from '../../shared/saga/catalogue.ts'
+import type { Decider, Input } from '../../shared/saga/decider.ts'
+import type { EventOf, Order, Reason } from '../../shared/saga/events.ts'
+import type { Consumed, Produced } from '../../shared/saga/flow.ts'
 
 export type OrdersState =
   | { readonly status: 'unknown' }

@@ -1,5 +1,5 @@
 import { deepEqual, equal, rejects } from 'node:assert/strict'
-import type { EventOf } from '../../shared/contracts/events.ts'
+import type { EventOf } from '../../shared/saga/events.ts'
 import { consultNetwork } from './consult.ts'
 import type { PaymentsState } from './decider.ts'
 

@@ -1,6 +1,6 @@
 /** What payments asks the outside world before it decides: the payment network. */
-import type { Input } from '../../shared/contracts/decider.ts'
-import type { Consumed } from '../../shared/contracts/flow.ts'
+import type { Input } from '../../shared/saga/decider.ts'
+import type { Consumed } from '../../shared/saga/flow.ts'
 import { failpoint } from '../../shared/process/failpoints.ts'
 import type { NetworkAnswer, PaymentsState } from './decider.ts'
 import type { FakePaymentNetwork } from './fake-payment-network.ts'

@@ -1,7 +1,7 @@
 /** Payments: captures the money once, and gives it back when the checkout is taken back. */
-import type { Decider, Input } from '../../shared/contracts/decider.ts'
-import type { EventOf, Money, Reason } from '../../shared/contracts/events.ts'
-import type { Consumed, Produced } from '../../shared/contracts/flow.ts'
+import type { Decider, Input } from '../../shared/saga/decider.ts'
+import type { EventOf, Money, Reason } from '../../shared/saga/events.ts'
+import type { Consumed, Produced } from '../../shared/saga/flow.ts'
 
 /** What the payment network answered, see fake-payment-network.ts. Undefined when it was not asked. */
 export type NetworkAnswer =

@@ -2,8 +2,8 @@ import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import type { Collection } from 'mongodb'
 import { storeForTests } from '../../infra/verify/store-for-tests.ts'
-import { paymentTokens } from '../../shared/contracts/payment-tokens.ts'
-import type { StoreConnection } from '../../shared/store/mongo.ts'
+import { paymentTokens } from '../../shared/saga/payment-tokens.ts'
+import type { StoreConnection } from '../../shared/kernel/mongo.ts'
 import type { LedgerEntry } from './fake-payment-network.ts'
 import {
   FakePaymentNetwork,

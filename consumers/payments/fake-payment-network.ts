@@ -9,11 +9,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import type { Collection, Db } from 'mongodb'
-import type { Money, Reason } from '../../shared/contracts/events.ts'
-import type { PaymentToken } from '../../shared/contracts/payment-tokens.ts'
-import { findPaymentToken } from '../../shared/contracts/payment-tokens.ts'
+import type { Money, Reason } from '../../shared/saga/events.ts'
+import type { PaymentToken } from '../../shared/saga/payment-tokens.ts'
+import { findPaymentToken } from '../../shared/saga/payment-tokens.ts'
 import { failpoint } from '../../shared/process/failpoints.ts'
-import { isDuplicateKey } from '../../shared/store/duplicate-key.ts'
+import { isDuplicateKey } from '../../shared/kernel/duplicate-key.ts'
 import type { NetworkAnswer } from './decider.ts'
 
 interface EntryOf<Kind extends string> {

@@ -1,4 +1,4 @@
-import { connectStore } from '../../shared/store/mongo.ts'
+import { connectStore } from '../../shared/kernel/mongo.ts'
 import { runService } from '../service.ts'
 import { consultNetwork } from './consult.ts'
 import { payments } from './decider.ts'

@@ -1,6 +1,6 @@
 /** What users asks the outside world before it decides: the email register. */
-import type { Input } from '../../shared/contracts/decider.ts'
-import type { Consumed } from '../../shared/contracts/flow.ts'
+import type { Input } from '../../shared/saga/decider.ts'
+import type { Consumed } from '../../shared/saga/flow.ts'
 import type { RegisterAnswer, UsersState } from './decider.ts'
 import type { EmailRegister } from './email-register.ts'
 

@@ -1,7 +1,7 @@
 /** Users: registers whoever checks out, and takes the registration back when the checkout is taken back. */
-import type { Decider, Input } from '../../shared/contracts/decider.ts'
-import type { EventOf, Reason } from '../../shared/contracts/events.ts'
-import type { Consumed, Produced } from '../../shared/contracts/flow.ts'
+import type { Decider, Input } from '../../shared/saga/decider.ts'
+import type { EventOf, Reason } from '../../shared/saga/events.ts'
+import type { Consumed, Produced } from '../../shared/saga/flow.ts'
 
 /** What the email register answered, see email-register.ts. Undefined when it was not asked. */
 export type RegisterAnswer =

@@ -12,7 +12,7 @@
  * release that does not know its user, look for a receipt.
  */
 import type { Collection, Db } from 'mongodb'
-import { isDuplicateKey } from '../../shared/store/duplicate-key.ts'
+import { isDuplicateKey } from '../../shared/kernel/duplicate-key.ts'
 import { failpoint } from '../../shared/process/failpoints.ts'
 import type { Claimed, Released } from './decider.ts'
 import { keyOfEmail, keyOfUser, userIdOf } from './user-id.ts'

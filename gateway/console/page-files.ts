@@ -27,7 +27,7 @@ const repository = fileURLToPath(new URL('../../', import.meta.url))
 
 /** Where the page's modules are: they import one another relatively, and keep their places under /console/modules/. */
 const moduleFolders = ['gateway/console/page', 'shared/traces']
-const singleModules = ['shared/contracts/checkout-id.ts']
+const singleModules = ['shared/saga/checkout-id.ts']
 
 /** The files of each library that the page loads; the import map in index.html names them. */
 const libraryFiles = {

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import kafkajs from 'kafkajs'
 import { MongoClient } from 'mongodb'
-import '../../shared/messaging/kafkajs-idle-timer.ts'
+import '../../shared/kafka/quirks/idle-timer.ts'
 
 /** One client's checkout, however often it had to ask for it. */
 export interface Told {

@@ -1,5 +1,5 @@
 /** The command line of `npm run compare`. */
-import { isCheckoutId } from '../../shared/contracts/checkout-id.ts'
+import { isCheckoutId } from '../../shared/saga/checkout-id.ts'
 import { BadUsage, parseOptions, pointInTime, wholeNumber } from '../../shared/process/command-line.ts'
 import { isTraceId, readJaegerUrls } from '../verify/follow-options.ts'
 import { defaultThresholds } from '../../shared/traces/compare-traces.ts'

@@ -1,7 +1,7 @@
 /** The traces that are to be compared, read from Jaeger. */
 import { readFile } from 'node:fs/promises'
 import { fetchTrace, findTraceIds, findTracesOfSaga } from '../../shared/backends/jaeger.ts'
-import { isCheckoutId } from '../../shared/contracts/checkout-id.ts'
+import { isCheckoutId } from '../../shared/saga/checkout-id.ts'
 import { BadUsage } from '../../shared/process/command-line.ts'
 import { depthFirst, isAsynchronous, spanForest } from '../../shared/traces/span-forest.ts'
 import type { TraceSpan } from '../../shared/traces/trace.ts'

@@ -251,7 +251,7 @@ describe('Dockerfile', () => {
       'shared/telemetry/register.ts',
       ...commands.filter((word) => word.endsWith('.ts')),
       // Of Jobs, and by hand.
-      'shared/messaging/create-topics.ts',
+      'shared/kafka/create-topics.ts',
       'producers/replay/replay.ts',
       'producers/dead-letters/dead-letters.ts',
     ]

@@ -1,5 +1,5 @@
 /** One steady load from before the fault until after its end, measured phase by phase. */
-import type { KafkaConnection } from '../../shared/messaging/kafka.ts'
+import type { KafkaConnection } from '../../shared/kafka/kafka.ts'
 import type { LoadResult } from '../../producers/load/load-result.ts'
 import type { LoadProgress } from '../../producers/load/run-load.ts'
 import { runLoad } from '../../producers/load/run-load.ts'

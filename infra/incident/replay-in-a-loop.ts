@@ -1,5 +1,5 @@
 /** A script with a fault: it replays one checkout's request and never stops. `<checkout id> <messages a second>` */
-import { connectKafka } from '../../shared/messaging/kafka-for-tools.ts'
+import { connectKafka } from '../../shared/kafka/kafka-for-tools.ts'
 import { readConfig } from '../../shared/process/config.ts'
 import { readSelection } from '../../producers/replay/read-selection.ts'
 import { replay } from '../../producers/replay/replay-messages.ts'

@@ -1,7 +1,7 @@
 /** What an incident is made of: data, and the few functions that break something and mend it. */
 import type { Exemplar, Sample } from '../../shared/backends/prometheus.ts'
 import type { TraceSpan } from '../../shared/traces/trace.ts'
-import type { KafkaConnection } from '../../shared/messaging/kafka.ts'
+import type { KafkaConnection } from '../../shared/kafka/kafka.ts'
 import type { Stack } from '../native/open-stack.ts'
 import type { Stop } from '../native/run-until-stopped.ts'
 import type { PanelName } from './dashboard-panel.ts'

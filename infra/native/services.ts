@@ -1,7 +1,7 @@
 /** The services as resources: each a process of its own, started as anybody would start it. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { services } from '../../shared/contracts/events.ts'
+import { services } from '../../shared/saga/events.ts'
 import type { Command } from './child-process.ts'
 import type { Stack } from './open-stack.ts'
 import { pickHealthPorts } from './ports.ts'

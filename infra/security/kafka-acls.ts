@@ -6,10 +6,10 @@
  * Topics are made ahead by that person too: with `Describe` on all of them a service finds that none is missing.
  */
 import { consumerGroupOf } from '../../consumers/service.ts'
-import type { Service, Topic } from '../../shared/contracts/events.ts'
-import { services, topicOf, topics } from '../../shared/contracts/events.ts'
-import { producedBy, subscriptionsOf } from '../../shared/contracts/flow.ts'
-import { deadLetterTopic } from '../../shared/messaging/middleware/dead-letter.ts'
+import type { Service, Topic } from '../../shared/saga/events.ts'
+import { services, topicOf, topics } from '../../shared/saga/events.ts'
+import { producedBy, subscriptionsOf } from '../../shared/saga/flow.ts'
+import { deadLetterTopic } from '../../shared/kafka/middleware/dead-letter.ts'
 
 export interface Grant {
   /** The user's name is the service's, or that of a tool. */
@@ -20,7 +20,7 @@ export interface Grant {
   readonly group?: string
 }
 
-/** See shared/messaging/read-topic.ts. */
+/** See shared/kafka/read-topic.ts. */
 const readingGroups = 'sagascope-reading-*'
 
 const all = [...topics, deadLetterTopic]

@@ -6,12 +6,12 @@
 import { deepEqual, equal, throws } from 'node:assert/strict'
 import { z } from 'zod'
 import { orders, type OrdersEvent } from '../../consumers/orders/decider.ts'
-import { fold } from '../../shared/contracts/decider.ts'
-import type { EventOf, EventType, RecordedEvent, SagaEvent, Service } from '../../shared/contracts/events.ts'
-import { eventTypes, schemaOf, services, topicOf } from '../../shared/contracts/events.ts'
-import { keeperOf, subscriptionsOf } from '../../shared/contracts/flow.ts'
-import type { IncomingMessage, OutgoingMessage } from '../../shared/messaging/cloud-events.ts'
-import { fromMessage, PoisonMessage, toMessage, typeOf } from '../../shared/messaging/cloud-events.ts'
+import { fold } from '../../shared/saga/decider.ts'
+import type { EventOf, EventType, RecordedEvent, SagaEvent, Service } from '../../shared/saga/events.ts'
+import { eventTypes, schemaOf, services, topicOf } from '../../shared/saga/events.ts'
+import { keeperOf, subscriptionsOf } from '../../shared/saga/flow.ts'
+import type { IncomingMessage, OutgoingMessage } from '../../shared/kafka/cloud-events.ts'
+import { fromMessage, PoisonMessage, toMessage, typeOf } from '../../shared/kafka/cloud-events.ts'
 
 const checkoutId = 'checkout-1'
 const order = { items: [{ sku: 'SAGA-MUG', quantity: 2 }] }

@@ -1,7 +1,7 @@
 /** A checkout's hops over Kafka, as seen in its spans, and as the flow table says they must be. */
-import type { EventType } from '../../shared/contracts/events.ts'
-import { topicOf } from '../../shared/contracts/events.ts'
-import { flow } from '../../shared/contracts/flow.ts'
+import type { EventType } from '../../shared/saga/events.ts'
+import { topicOf } from '../../shared/saga/events.ts'
+import { flow } from '../../shared/saga/flow.ts'
 import type { TraceSpan } from '../../shared/traces/trace.ts'
 
 /** `gateway -checkouts-> users` */

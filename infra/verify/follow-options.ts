@@ -1,5 +1,5 @@
 /** The command line of `npm run follow`. */
-import { isCheckoutId } from '../../shared/contracts/checkout-id.ts'
+import { isCheckoutId } from '../../shared/saga/checkout-id.ts'
 import { elasticsearchHeaders } from '../../shared/backends/elasticsearch-credentials.ts'
 import { readPorts } from '../native/ports.ts'
 import type { Backends } from './checkout-report.ts'

@@ -1,7 +1,7 @@
 /** The real store for a live test, under a prefix of its own, so that tests do not meet each other's data. */
 import { randomUUID } from 'node:crypto'
-import type { StoreConnection } from '../../shared/store/mongo.ts'
-import { connectStore } from '../../shared/store/mongo.ts'
+import type { StoreConnection } from '../../shared/kernel/mongo.ts'
+import { connectStore } from '../../shared/kernel/mongo.ts'
 import { stackForTests } from './stack-for-tests.ts'
 
 export async function storeForTests(): Promise<StoreConnection & { readonly databasePrefix: string }> {

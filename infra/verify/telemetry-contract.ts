@@ -4,9 +4,9 @@
  *
  * The hops between services are not listed here: they follow from the flow table, see edges.ts.
  */
-import type { EventType, Service } from '../../shared/contracts/events.ts'
-import { services, topicOf } from '../../shared/contracts/events.ts'
-import { consumedBy, producedBy } from '../../shared/contracts/flow.ts'
+import type { EventType, Service } from '../../shared/saga/events.ts'
+import { services, topicOf } from '../../shared/saga/events.ts'
+import { consumedBy, producedBy } from '../../shared/saga/flow.ts'
 import type { TraceSpan } from '../../shared/traces/trace.ts'
 
 type ServiceName = Service | 'gateway' | 'dead-letters'

@@ -1,5 +1,5 @@
 /** One checkout's time line: what every backend knows of it, in one order. Pure: what was read in, lines out. */
-import type { EventType } from '../../shared/contracts/events.ts'
+import type { EventType } from '../../shared/saga/events.ts'
 import type { AnyCheckoutView } from './checkouts.ts'
 import type { LogLine } from '../../shared/backends/elasticsearch.ts'
 import type { TraceSpan } from '../../shared/traces/trace.ts'

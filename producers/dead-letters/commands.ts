@@ -1,9 +1,9 @@
 /** What `npm run dead-letters` does, on the real topic. */
 import { isSpanContextValid } from '@opentelemetry/api'
 import type { Config } from '../../shared/process/config.ts'
-import type { KafkaConnection } from '../../shared/messaging/kafka.ts'
-import { connectKafka, failedWhile } from '../../shared/messaging/kafka-for-tools.ts'
-import { deadLetterTopic } from '../../shared/messaging/middleware/dead-letter.ts'
+import type { KafkaConnection } from '../../shared/kafka/kafka.ts'
+import { connectKafka, failedWhile } from '../../shared/kafka/kafka-for-tools.ts'
+import { deadLetterTopic } from '../../shared/kafka/middleware/dead-letter.ts'
 import type { DeadLetter, DeadLetters } from './dead-letter.ts'
 import { isWanted } from './dead-letter.ts'
 import type { Options } from './options.ts'

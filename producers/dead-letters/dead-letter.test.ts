@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
-import { redriveHeader } from '../../shared/messaging/dead-letter-headers.ts'
+import { redriveHeader } from '../../shared/kafka/dead-letter-headers.ts'
 import type { Filter } from './dead-letter.ts'
 import { DeadLetterCollection, isWanted, masked, shownHeaders } from './dead-letter.ts'
 import { checkoutId, collect, letterMessage, oneLetter, redriveNote } from './letters-for-tests.ts'

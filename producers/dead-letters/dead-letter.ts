@@ -1,13 +1,13 @@
 /** The dead letters that a topic holds: what was sent twice is one, and what was redriven says so. */
 import type { SpanContext } from '@opentelemetry/api'
-import type { Topic } from '../../shared/contracts/events.ts'
-import { topics } from '../../shared/contracts/events.ts'
-import type { IncomingMessage } from '../../shared/messaging/cloud-events.ts'
-import { fromMessage, PoisonMessage } from '../../shared/messaging/cloud-events.ts'
-import type { DeadLetterHeader, Origin } from '../../shared/messaging/dead-letter-headers.ts'
-import { redriveHeader, withoutDeadLetterHeaders } from '../../shared/messaging/dead-letter-headers.ts'
-import type { Headers } from '../../shared/messaging/headers.ts'
-import { checkoutNamedBy, eventTypeOf, messageIdOf } from '../../shared/messaging/public-names.ts'
+import type { Topic } from '../../shared/saga/events.ts'
+import { topics } from '../../shared/saga/events.ts'
+import type { IncomingMessage } from '../../shared/kafka/cloud-events.ts'
+import { fromMessage, PoisonMessage } from '../../shared/kafka/cloud-events.ts'
+import type { DeadLetterHeader, Origin } from '../../shared/kafka/dead-letter-headers.ts'
+import { redriveHeader, withoutDeadLetterHeaders } from '../../shared/kafka/dead-letter-headers.ts'
+import type { Headers } from '../../shared/kafka/headers.ts'
+import { checkoutNamedBy, eventTypeOf, messageIdOf } from '../../shared/kafka/public-names.ts'
 import { spanNamedBy } from '../../shared/telemetry/traceparent.ts'
 
 export interface DeadLetter {

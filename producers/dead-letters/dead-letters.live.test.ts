@@ -18,9 +18,9 @@ import { redriveContract, spanContract } from '../../infra/verify/telemetry-cont
 import { stackForTests } from '../../infra/verify/stack-for-tests.ts'
 import { storeForTests } from '../../infra/verify/store-for-tests.ts'
 import type { LedgerEntry } from '../../consumers/payments/fake-payment-network.ts'
-import { KafkaConnection } from '../../shared/messaging/kafka.ts'
-import type { Send } from '../../shared/messaging/kafka.ts'
-import type { StoreConnection } from '../../shared/store/mongo.ts'
+import { KafkaConnection } from '../../shared/kafka/kafka.ts'
+import type { Send } from '../../shared/kafka/kafka.ts'
+import type { StoreConnection } from '../../shared/kernel/mongo.ts'
 import { createRecordingLogger } from '../../shared/telemetry/recording-logger.ts'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))

@@ -1,8 +1,8 @@
 /** Messages as they lie on the dead-letter topic; the parts are there to be replaced. */
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from '../../shared/messaging/cloud-events.ts'
-import type { DeadLetterHeader } from '../../shared/messaging/dead-letter-headers.ts'
-import type { Headers } from '../../shared/messaging/headers.ts'
+import type { IncomingMessage } from '../../shared/kafka/cloud-events.ts'
+import type { DeadLetterHeader } from '../../shared/kafka/dead-letter-headers.ts'
+import type { Headers } from '../../shared/kafka/headers.ts'
 import type { DeadLetter } from './dead-letter.ts'
 import { DeadLetterCollection } from './dead-letter.ts'
 

@@ -1,7 +1,7 @@
 /** The command line of `npm run dead-letters`. */
-import { isCheckoutId } from '../../shared/contracts/checkout-id.ts'
-import { services } from '../../shared/contracts/events.ts'
-import { deadLetterIdOf } from '../../shared/messaging/dead-letter-headers.ts'
+import { isCheckoutId } from '../../shared/saga/checkout-id.ts'
+import { services } from '../../shared/saga/events.ts'
+import { deadLetterIdOf } from '../../shared/kafka/dead-letter-headers.ts'
 import type { Filter } from './dead-letter.ts'
 import { BadUsage, parseOptions, pointInTime, ratePerSecond } from '../../shared/process/command-line.ts'
 

@@ -1,6 +1,6 @@
-import type { KafkaConnection } from '../../shared/messaging/kafka.ts'
-import { deadLetterTopic } from '../../shared/messaging/middleware/dead-letter.ts'
-import { offsetRanges, readRanges } from '../../shared/messaging/read-topic.ts'
+import type { KafkaConnection } from '../../shared/kafka/kafka.ts'
+import { deadLetterTopic } from '../../shared/kafka/middleware/dead-letter.ts'
+import { offsetRanges, readRanges } from '../../shared/kafka/read-topic.ts'
 import type { DeadLetters } from './dead-letter.ts'
 import { DeadLetterCollection } from './dead-letter.ts'
 

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { SpanStatusCode, trace } from '@opentelemetry/api'
 import { SimpleSpanProcessor } from '@opentelemetry/sdk-trace'
-import type { ProducerMessage, Send } from '../../shared/messaging/kafka.ts'
+import type { ProducerMessage, Send } from '../../shared/kafka/kafka.ts'
 import type { RecordedSpans } from '../../shared/telemetry/recorded-spans.ts'
 import { recordSpans } from '../../shared/telemetry/recorded-spans.ts'
 import { SagaIdProcessor } from '../../shared/telemetry/span-processors.ts'

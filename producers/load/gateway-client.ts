@@ -8,8 +8,8 @@ import https from 'node:https'
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
 import type { CheckoutRequest } from '../../infra/verify/checkouts.ts'
-import { isTerminal } from '../../shared/contracts/flow.ts'
-import { isEventType } from '../../shared/contracts/events.ts'
+import { isTerminal } from '../../shared/saga/flow.ts'
+import { isEventType } from '../../shared/saga/events.ts'
 import type { End } from './mix.ts'
 
 export type Answer =

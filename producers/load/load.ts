@@ -1,7 +1,7 @@
 // `npm run load`: checkouts at a rate, whatever the system does, and how long each of them takes.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { connectKafka, KafkaNotReached } from '../../shared/messaging/kafka-for-tools.ts'
+import { connectKafka, KafkaNotReached } from '../../shared/kafka/kafka-for-tools.ts'
 import { BadUsage } from '../../shared/process/command-line.ts'
 import { BadConfiguration, readConfig } from '../../shared/process/config.ts'
 import { GatewayAway, GatewayClient } from './gateway-client.ts'

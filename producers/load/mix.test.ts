@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, throws } from 'node:assert/strict'
 import { seededRandom } from '../../infra/chaos/random.ts'
-import { findProduct } from '../../shared/contracts/catalogue.ts'
-import { findPaymentToken } from '../../shared/contracts/payment-tokens.ts'
+import { findProduct } from '../../shared/saga/catalogue.ts'
+import { findPaymentToken } from '../../shared/saga/payment-tokens.ts'
 import type { Emails, Mix, PlannedCheckout } from './mix.ts'
 import { checkoutsOf, kindNames } from './mix.ts'
 

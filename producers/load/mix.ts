@@ -1,10 +1,10 @@
 /** The kinds of checkouts that a load is mixed of, made from what can be bought and how it can be paid. */
 import type { Random } from '../../infra/chaos/random.ts'
 import type { CheckoutRequest } from '../../infra/verify/checkouts.ts'
-import { catalogue } from '../../shared/contracts/catalogue.ts'
-import type { Product } from '../../shared/contracts/catalogue.ts'
-import type { PaymentToken } from '../../shared/contracts/payment-tokens.ts'
-import { paymentTokens } from '../../shared/contracts/payment-tokens.ts'
+import { catalogue } from '../../shared/saga/catalogue.ts'
+import type { Product } from '../../shared/saga/catalogue.ts'
+import type { PaymentToken } from '../../shared/saga/payment-tokens.ts'
+import { paymentTokens } from '../../shared/saga/payment-tokens.ts'
 
 export type End = 'completed' | 'compensated' | 'rejected'
 

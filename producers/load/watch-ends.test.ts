@@ -1,7 +1,7 @@
 import { deepEqual, equal } from 'node:assert/strict'
-import type { EventType } from '../../shared/contracts/events.ts'
-import type { IncomingMessage } from '../../shared/messaging/cloud-events.ts'
-import { cloudEventType } from '../../shared/messaging/cloud-events.ts'
+import type { EventType } from '../../shared/saga/events.ts'
+import type { IncomingMessage } from '../../shared/kafka/cloud-events.ts'
+import { cloudEventType } from '../../shared/kafka/cloud-events.ts'
 import type { EndSeen } from './gateway-client.ts'
 import { EndWatch } from './watch-ends.ts'
 

@@ -5,13 +5,13 @@
  * checkout took does not depend on when somebody looked.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { typeOf } from '../../shared/messaging/cloud-events.ts'
-import type { IncomingMessage } from '../../shared/messaging/cloud-events.ts'
-import { followTopic } from '../../shared/messaging/follow-topic.ts'
-import type { KafkaConnection } from '../../shared/messaging/kafka.ts'
+import { typeOf } from '../../shared/kafka/cloud-events.ts'
+import type { IncomingMessage } from '../../shared/kafka/cloud-events.ts'
+import { followTopic } from '../../shared/kafka/follow-topic.ts'
+import type { KafkaConnection } from '../../shared/kafka/kafka.ts'
 import { within } from '../../shared/process/deadline.ts'
-import { checkoutNamedBy } from '../../shared/messaging/public-names.ts'
-import { topicOf } from '../../shared/contracts/events.ts'
+import { checkoutNamedBy } from '../../shared/kafka/public-names.ts'
+import { topicOf } from '../../shared/saga/events.ts'
 import type { EndSeen, GatewayClient } from './gateway-client.ts'
 import { endOf } from './gateway-client.ts'
 

@@ -5,11 +5,11 @@
  * from the commit, so publishing twice is harmless.
  */
 import { context, metrics, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
-import { toMessage } from '../../shared/messaging/cloud-events.ts'
-import type { Send } from '../../shared/messaging/kafka.ts'
+import { toMessage } from '../../shared/kafka/cloud-events.ts'
+import type { Send } from '../../shared/kafka/kafka.ts'
 import { failpoint } from '../../shared/process/failpoints.ts'
 import { startPacedLoop } from '../../shared/process/paced-loop.ts'
-import type { Commit, EventStore } from '../../shared/store/event-store.ts'
+import type { Commit, EventStore } from '../../shared/kernel/event-store.ts'
 import type { Logger } from '../../shared/telemetry/logger.ts'
 import { withSagaId } from '../../shared/telemetry/saga-id.ts'
 

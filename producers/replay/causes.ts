@@ -1,6 +1,6 @@
 /** Which event led to which. A message does not say, but the flow table does. */
-import type { EventType, RecordedEvent } from '../../shared/contracts/events.ts'
-import { flow } from '../../shared/contracts/flow.ts'
+import type { EventType, RecordedEvent } from '../../shared/saga/events.ts'
+import { flow } from '../../shared/saga/flow.ts'
 
 const leadingTo = (type: EventType): ReadonlySet<string> =>
   new Set(

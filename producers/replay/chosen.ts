@@ -1,9 +1,9 @@
 /** What is chosen to be replayed, taken from the topics one by one: each event once, in the order of each partition. */
-import type { RecordedEvent } from '../../shared/contracts/events.ts'
-import type { IncomingMessage } from '../../shared/messaging/cloud-events.ts'
-import { fromMessage, PoisonMessage } from '../../shared/messaging/cloud-events.ts'
-import { placeOf } from '../../shared/messaging/replay-headers.ts'
-import { checkoutNamedBy } from '../../shared/messaging/public-names.ts'
+import type { RecordedEvent } from '../../shared/saga/events.ts'
+import type { IncomingMessage } from '../../shared/kafka/cloud-events.ts'
+import { fromMessage, PoisonMessage } from '../../shared/kafka/cloud-events.ts'
+import { placeOf } from '../../shared/kafka/replay-headers.ts'
+import { checkoutNamedBy } from '../../shared/kafka/public-names.ts'
 
 export interface ChosenMessage {
   readonly message: IncomingMessage

@@ -1,5 +1,5 @@
 import { deepEqual } from 'node:assert/strict'
-import type { SagaEvent } from '../../shared/contracts/events.ts'
+import type { SagaEvent } from '../../shared/saga/events.ts'
 import { chosenMessage, sampleEvents } from './messages-for-tests.ts'
 import { ledgerOf } from './ledger.ts'
 

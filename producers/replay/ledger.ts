@@ -3,7 +3,7 @@
  * the fake one lives beside the stores, and without its ledger it would bar a refund of what it had captured.
  */
 import type { LedgerEntry } from '../../consumers/payments/fake-payment-network.ts'
-import type { RecordedEvent } from '../../shared/contracts/events.ts'
+import type { RecordedEvent } from '../../shared/saga/events.ts'
 
 /** @returns each entry once, however often it follows from the events */
 export function ledgerOf(events: readonly RecordedEvent[]): LedgerEntry[] {

@@ -1,8 +1,8 @@
 /** A checkout's messages as they lie on the topics; the parts are there to be replaced. */
-import type { RecordedEvent, SagaEvent, Service } from '../../shared/contracts/events.ts'
-import type { IncomingMessage } from '../../shared/messaging/cloud-events.ts'
-import { toMessage } from '../../shared/messaging/cloud-events.ts'
-import type { Headers } from '../../shared/messaging/headers.ts'
+import type { RecordedEvent, SagaEvent, Service } from '../../shared/saga/events.ts'
+import type { IncomingMessage } from '../../shared/kafka/cloud-events.ts'
+import { toMessage } from '../../shared/kafka/cloud-events.ts'
+import type { Headers } from '../../shared/kafka/headers.ts'
 import type { ChosenMessage } from './chosen.ts'
 
 export const traceId = '0af7651916cd43dd8448eb211c80319c'

@@ -1,7 +1,7 @@
 /** The command line of `npm run replay`. */
-import { isCheckoutId } from '../../shared/contracts/checkout-id.ts'
-import type { Topic } from '../../shared/contracts/events.ts'
-import { topics, user } from '../../shared/contracts/events.ts'
+import { isCheckoutId } from '../../shared/saga/checkout-id.ts'
+import type { Topic } from '../../shared/saga/events.ts'
+import { topics, user } from '../../shared/saga/events.ts'
 import {
   BadUsage,
   parseOptions,

@@ -1,6 +1,6 @@
-import type { KafkaConnection } from '../../shared/messaging/kafka.ts'
-import type { OffsetRange } from '../../shared/messaging/read-topic.ts'
-import { offsetRanges, partitionOf, readRanges } from '../../shared/messaging/read-topic.ts'
+import type { KafkaConnection } from '../../shared/kafka/kafka.ts'
+import type { OffsetRange } from '../../shared/kafka/read-topic.ts'
+import { offsetRanges, partitionOf, readRanges } from '../../shared/kafka/read-topic.ts'
 import { Chosen } from './chosen.ts'
 import type { Selection } from './options.ts'
 

@@ -1,5 +1,5 @@
 import { deepEqual } from 'node:assert/strict'
-import type { SagaEvent } from '../../shared/contracts/events.ts'
+import type { SagaEvent } from '../../shared/saga/events.ts'
 import { keyOfEmail } from '../../consumers/users/user-id.ts'
 import type { ChosenMessage } from './chosen.ts'
 import { chosenMessage, sampleEvents } from './messages-for-tests.ts'

@@ -1,9 +1,9 @@
 /** What a replay and a redrive have in common: the message as it was, in a trace of its own that links to the first. */
 import type { Attributes, Span, SpanContext, Tracer } from '@opentelemetry/api'
 import { defaultTextMapGetter, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import type { IncomingMessage } from '../../shared/messaging/cloud-events.ts'
-import type { Headers } from '../../shared/messaging/headers.ts'
-import type { ProducerMessage } from '../../shared/messaging/kafka.ts'
+import type { IncomingMessage } from '../../shared/kafka/cloud-events.ts'
+import type { Headers } from '../../shared/kafka/headers.ts'
+import type { ProducerMessage } from '../../shared/kafka/kafka.ts'
 import { createPropagator, removePropagationHeaders } from '../../shared/telemetry/propagation.ts'
 import { withSagaId } from '../../shared/telemetry/saga-id.ts'
 

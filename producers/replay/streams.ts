@@ -1,7 +1,7 @@
 /** The commits of all services, as the topics tell of them: an event's id names its commit, and its place in it. */
-import type { EventType, Service } from '../../shared/contracts/events.ts'
-import { services } from '../../shared/contracts/events.ts'
-import type { NewCommit, TraceHeaders } from '../../shared/store/event-store.ts'
+import type { EventType, Service } from '../../shared/saga/events.ts'
+import { services } from '../../shared/saga/events.ts'
+import type { NewCommit, TraceHeaders } from '../../shared/kernel/event-store.ts'
 import { propagationHeaders } from '../../shared/telemetry/propagation.ts'
 import { traceparentOf } from '../../shared/telemetry/traceparent.ts'
 import { causesAmong } from './causes.ts'

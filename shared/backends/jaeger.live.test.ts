@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Stack } from '../../infra/native/open-stack.ts'
 import { eventually } from '../../infra/verify/eventually.ts'
 import { stackForTests } from '../../infra/verify/stack-for-tests.ts'
-import { services } from '../contracts/events.ts'
+import { services } from '../saga/events.ts'
 import { fetchTrace, findTraceIds } from './jaeger.ts'
 
 describe('a trace in Jaeger', function () {

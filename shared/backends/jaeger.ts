@@ -6,7 +6,7 @@
  * good, those of its resources included; a service was found to be called amd64.
  */
 import { z } from 'zod'
-import { services } from '../contracts/events.ts'
+import { services } from '../saga/events.ts'
 import type { TraceSpan } from '../traces/trace.ts'
 import { spansOf, tracesData } from './otlp-spans.ts'
 import type { ReadLimits } from './read-json.ts'

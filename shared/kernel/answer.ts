@@ -8,12 +8,12 @@
  * answered yet, that it is empty. Only that there is nothing to answer is never believed of a stream that was not read.
  */
 import { context, propagation } from '@opentelemetry/api'
-import type { Decider, Input } from '../contracts/decider.ts'
-import { fold } from '../contracts/decider.ts'
-import type { SagaEvent } from '../contracts/events.ts'
-import { isEventType } from '../contracts/events.ts'
+import type { Decider, Input } from '../saga/decider.ts'
+import { fold } from '../saga/decider.ts'
+import type { SagaEvent } from '../saga/events.ts'
+import { isEventType } from '../saga/events.ts'
 import { failpoint } from '../process/failpoints.ts'
-import type { Commit, EventStore, Stream } from '../store/event-store.ts'
+import type { Commit, EventStore, Stream } from './event-store.ts'
 import type { RecentStreams } from './recent-streams.ts'
 import { emptyStream } from './recent-streams.ts'
 

@@ -1,5 +1,5 @@
 import { deepEqual, equal } from 'node:assert/strict'
-import type { Commit, Stream } from '../store/event-store.ts'
+import type { Commit, Stream } from './event-store.ts'
 import { RecentStreams } from './recent-streams.ts'
 
 const commitOf = (checkoutId: string, version: number, published = true): Commit => {

@@ -5,7 +5,7 @@
  * A stream only grows, so what is remembered is wrong in no other way than that others have gone on since. The insert
  * finds out, because its version is taken then; see answer.ts.
  */
-import type { Commit, Stream } from '../store/event-store.ts'
+import type { Commit, Stream } from './event-store.ts'
 
 export const emptyStream: Stream = { version: 0, commits: [], events: [] }
 

@@ -1,7 +1,7 @@
 /** Configuration from the environment, read once at the start; a bad value ends the process with its name. */
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { defaultTimings } from '../messaging/timings.ts'
+import { defaultTimings } from '../kafka/timings.ts'
 import type { TransportSecurity } from './transport-security.ts'
 import { readTransportSecurity } from './transport-security.ts'
 
@@ -51,7 +51,7 @@ const variables = z.object({
   /** Where a service answers /healthz and /readyz; 0 takes any free port. */
   HEALTH_PORT: port.default(0),
   HEALTH_HOST: z.string().default('127.0.0.1'),
-  // What these are for, and how they depend on each other: shared/messaging/timings.ts.
+  // What these are for, and how they depend on each other: shared/kafka/timings.ts.
   KAFKA_SESSION_TIMEOUT_MILLIS: millis.default(defaultTimings.sessionTimeoutMillis),
   KAFKA_REBALANCE_TIMEOUT_MILLIS: millis.default(defaultTimings.rebalanceTimeoutMillis),
   HANDLER_TIMEOUT_MILLIS: millis.default(defaultTimings.handlerTimeoutMillis),

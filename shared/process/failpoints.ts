@@ -7,8 +7,8 @@
  * outside the tests of infra/chaos, a failpoint is a call of an empty function.
  */
 import { writeSync } from 'node:fs'
-import type { Service } from '../contracts/events.ts'
-import { services } from '../contracts/events.ts'
+import type { Service } from '../saga/events.ts'
+import { services } from '../saga/events.ts'
 
 /** The processes that have failpoints. */
 export type ProcessName = 'gateway' | Service

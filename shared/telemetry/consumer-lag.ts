@@ -1,7 +1,7 @@
 /** Consumer lag as a metric, asked for only when metrics are collected. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { metrics } from '@opentelemetry/api'
-import type { PartitionLag } from '../messaging/kafka.ts'
+import type { PartitionLag } from '../kafka/kafka.ts'
 
 const gauge = metrics.getMeter('sagascope').createObservableGauge('kafka.consumer_group.lag', {
   description: 'Messages that the group has not handled yet, by partition',

@@ -1,7 +1,7 @@
 /** What the instrumentation libraries leave out and Sagascope's users look for. */
 import type { Span } from '@opentelemetry/api'
 import type { MessageInfo } from '@opentelemetry/instrumentation-kafkajs'
-import { isCheckoutId } from '../contracts/checkout-id.ts'
+import { isCheckoutId } from '../saga/checkout-id.ts'
 import { ATTR_SAGA_ID } from './saga-id.ts'
 
 export function onConsume(span: Span, { message }: MessageInfo): void {

@@ -1,7 +1,7 @@
 import { deepEqual } from 'node:assert/strict'
 import { metrics } from '@opentelemetry/api'
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics'
-import type { SagaEvent } from '../contracts/events.ts'
+import type { SagaEvent } from '../saga/events.ts'
 import type * as SagaMetrics from './saga-metrics.ts'
 
 /** Collects when it is asked to and exports nothing. */

@@ -3,8 +3,8 @@
  * attribute: each value would be a time series of its own.
  */
 import { metrics, trace } from '@opentelemetry/api'
-import type { EventType, RecordedEvent, SagaEvent } from '../contracts/events.ts'
-import { isTerminal } from '../contracts/flow.ts'
+import type { EventType, RecordedEvent, SagaEvent } from '../saga/events.ts'
+import { isTerminal } from '../saga/flow.ts'
 
 const meter = metrics.getMeter('sagascope')
 

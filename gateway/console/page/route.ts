@@ -1,5 +1,5 @@
 /** What the page shows, as its address says it: so that it can be sent to somebody. */
-import { isCheckoutId } from '../../../shared/contracts/checkout-id.ts'
+import { isCheckoutId } from '../../../shared/saga/checkout-id.ts'
 
 /** A checkout, or a trace by its own id. */
 export type SubjectKind = 'checkout' | 'trace'

@@ -1,4 +1,4 @@
-{{/* The topics that each service subscribes to; a test holds them against shared/contracts/flow.ts. */}}
+{{/* The topics that each service subscribes to; a test holds them against shared/saga/flow.ts. */}}
 {{- define "sagascope.subscriptions" -}}
 users: [checkouts, orders]
 orders: [users, payments]

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Db } from 'mongodb'
-import { services } from '../../../shared/contracts/events.ts'
-import { connectStore } from '../../../shared/store/mongo.ts'
+import { services } from '../../../shared/saga/events.ts'
+import { connectStore } from '../../../shared/kernel/mongo.ts'
 import { armNamed } from '../arms/arms.ts'
 import { manRig } from '../manned-rig.ts'
 import type { Rig } from '../rig.ts'

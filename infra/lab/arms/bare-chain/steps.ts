@@ -2,15 +2,9 @@
 import { createHash } from 'node:crypto'
 import type { Collection, CreateIndexesOptions, IndexSpecification } from 'mongodb'
 import { MongoClient } from 'mongodb'
-import { findProduct } from '../../../../shared/contracts/catalogue.ts'
-import type {
-  EventOf,
-  EventType,
-  RecordedEvent,
-  SagaEvent,
-  Service,
-} from '../../../../shared/contracts/events.ts'
-import { isDuplicateKey } from '../../../../shared/store/duplicate-key.ts'
+import { findProduct } from '../../../../shared/saga/catalogue.ts'
+import type { EventOf, EventType, RecordedEvent, SagaEvent, Service } from '../../../../shared/saga/events.ts'
+import { isDuplicateKey } from '../../../../shared/kernel/duplicate-key.ts'
 
 type Entry = Readonly<Record<string, unknown>> & { readonly _id: string }
 

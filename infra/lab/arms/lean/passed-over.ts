@@ -1,9 +1,9 @@
 /** Which messages of its topics a service is sent and does not handle, by their type alone. */
 import type { KafkaMessage } from 'kafkajs'
-import type { Service } from '../../../../shared/contracts/events.ts'
-import { eventTypes, services, topicOf } from '../../../../shared/contracts/events.ts'
-import { consumedBy, keeperOf } from '../../../../shared/contracts/flow.ts'
-import { cloudEventType } from '../../../../shared/messaging/cloud-events.ts'
+import type { Service } from '../../../../shared/saga/events.ts'
+import { eventTypes, services, topicOf } from '../../../../shared/saga/events.ts'
+import { consumedBy, keeperOf } from '../../../../shared/saga/flow.ts'
+import { cloudEventType } from '../../../../shared/kafka/cloud-events.ts'
 import type { IsPassedOver } from './kafkajs.ts'
 
 /** Those that are another service's to handle, and to dead-letter where they cannot be read. */

@@ -1,6 +1,6 @@
 /**
  * Writes what is derived from the contracts: asyncapi.json beside this file, and the flow in the README. Run it
- * after a change to the events or to the flow table: `node shared/contracts/write-documents.ts`.
+ * after a change to the events or to the flow table: `node shared/saga/write-documents.ts`.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { format, resolveConfig } from 'prettier'

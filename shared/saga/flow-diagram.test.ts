@@ -28,6 +28,6 @@ describe('the flow diagram', () => {
     ok(readme !== undefined, 'there is no README.md')
     const block = findFlowBlock(readme)
     ok(block !== undefined, 'README.md has no block between <!-- flow --> and <!-- /flow -->')
-    deepStrictEqual(block, flowBlock(), 'out of date: run `node shared/contracts/write-documents.ts`')
+    deepStrictEqual(block, flowBlock(), 'out of date: run `node shared/saga/write-documents.ts`')
   })
 })

@@ -1,7 +1,7 @@
 /** The connection to the store; the only file that knows how databases are named. */
 import type { Db } from 'mongodb'
 import { MongoClient } from 'mongodb'
-import type { Service } from '../contracts/events.ts'
+import type { Service } from '../saga/events.ts'
 import type { Credentials } from '../process/transport-security.ts'
 import './mongodb-ended-sockets.ts'
 

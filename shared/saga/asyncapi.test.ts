@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { toMessage } from '../messaging/cloud-events.ts'
+import { toMessage } from '../kafka/cloud-events.ts'
 import { asyncApiDocument } from './asyncapi.ts'
 import type { EventType } from './events.ts'
 import { eventTypes, services, topicOf, topics } from './events.ts'
@@ -98,8 +98,8 @@ describe('the AsyncAPI document', () => {
 
   it('is the one that is committed', async () => {
     const committed = await readFile(new URL('asyncapi.json', import.meta.url), 'utf8').catch(() => undefined)
-    ok(committed !== undefined, 'there is no asyncapi.json: run `node shared/contracts/write-documents.ts`')
-    const outOfDate = 'out of date: run `node shared/contracts/write-documents.ts`'
+    ok(committed !== undefined, 'there is no asyncapi.json: run `node shared/saga/write-documents.ts`')
+    const outOfDate = 'out of date: run `node shared/saga/write-documents.ts`'
     deepStrictEqual(JSON.parse(committed), document, outOfDate)
   })
 })

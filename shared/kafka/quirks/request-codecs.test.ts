@@ -1,6 +1,6 @@
 import { deepEqual, ok } from 'node:assert/strict'
 import Module, { createRequire } from 'node:module'
-import './kafkajs-codecs.ts'
+import './request-codecs.ts'
 
 type Codecs = (request: object) => { request: object; response: object }
 const requireHere = createRequire(import.meta.url)

@@ -1,6 +1,6 @@
 import { deepEqual, equal, rejects } from 'node:assert/strict'
 import { createRecordingLogger } from '../telemetry/recording-logger.ts'
-import { patiently } from './patiently.ts'
+import { retryUntilAvailable } from './retry-until-available.ts'
 
 const away = Object.assign(new Error('Kafka is away'), { retriable: true })
 const signal = new AbortController().signal
@@ -9,7 +9,7 @@ describe('what a process cannot begin without', () => {
   it('is tried until it succeeds, and each failure is logged', async () => {
     const { log, lines } = createRecordingLogger()
     let attempts = 0
-    const result = await patiently({ log, signal }, () =>
+    const result = await retryUntilAvailable({ log, signal }, () =>
       ++attempts < 4 ? Promise.reject(away) : Promise.resolve('here'),
     )
     equal(result, 'here')
@@ -23,7 +23,7 @@ describe('what a process cannot begin without', () => {
     const { log } = createRecordingLogger()
     for (const error of [new Error('unknown'), Object.assign(new Error('refused'), { retriable: false })])
       await rejects(
-        patiently({ log, signal }, () => Promise.reject(error)),
+        retryUntilAvailable({ log, signal }, () => Promise.reject(error)),
         error,
       )
   })
@@ -35,6 +35,6 @@ describe('what a process cannot begin without', () => {
       draining.abort()
       return Promise.reject(away)
     }
-    await rejects(patiently({ log, signal: draining.signal }, attempt), away)
+    await rejects(retryUntilAvailable({ log, signal: draining.signal }, attempt), away)
   })
 })

@@ -4,9 +4,9 @@
  * order. See https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
  */
 import { z } from 'zod'
-import { checkoutIdPattern } from '../contracts/checkout-id.ts'
-import type { EventType, RecordedEvent, Service, Topic } from '../contracts/events.ts'
-import { isEventType, parseEvent, topicOf } from '../contracts/events.ts'
+import { checkoutIdPattern } from '../saga/checkout-id.ts'
+import type { EventType, RecordedEvent, Service, Topic } from '../saga/events.ts'
+import { isEventType, parseEvent, topicOf } from '../saga/events.ts'
 import type { Headers } from './headers.ts'
 
 /** `dev.sagascope.UserRegistered.v1` */

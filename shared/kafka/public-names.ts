@@ -2,7 +2,7 @@
  * The names by which telemetry may speak of a message. A message comes from anybody who may write to the topic,
  * and what is not of the shape that the contract gives it may hold anything, an email for instance: it is left out.
  */
-import { isCheckoutId } from '../contracts/checkout-id.ts'
+import { isCheckoutId } from '../saga/checkout-id.ts'
 import type { IncomingMessage } from './cloud-events.ts'
 import { typeOf } from './cloud-events.ts'
 

@@ -4,7 +4,7 @@ import type { Middleware } from '../handler.ts'
 
 /**
  * How often and how fast a message is tried. Its budget is a number of failures, not a time: what is slow to fail is
- * bounded elsewhere (shared/messaging/timings.ts), and what fails fast should not get more tries for it.
+ * bounded elsewhere (shared/kafka/timings.ts), and what fails fast should not get more tries for it.
  */
 export interface RetryPolicy {
   /** The first pause is at most this, and each after it at most twice the one before. */

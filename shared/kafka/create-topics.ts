@@ -1,5 +1,5 @@
-// `node shared/messaging/create-topics.ts`: the saga's topics, made before any service starts.
-import { topics } from '../contracts/events.ts'
+// `node shared/kafka/create-topics.ts`: the saga's topics, made before any service starts.
+import { topics } from '../saga/events.ts'
 import { BadUsage, parseOptions } from '../process/command-line.ts'
 import { BadConfiguration, readConfig } from '../process/config.ts'
 import { connectKafka, failedWhile, KafkaNotReached } from './kafka-for-tools.ts'
@@ -11,7 +11,7 @@ const all = [...topics, deadLetterTopic]
 
 const help = `Creates the topics of Sagascope that are missing: ${all.join(', ')}.
 
-  node shared/messaging/create-topics.ts [--dry-run]
+  node shared/kafka/create-topics.ts [--dry-run]
 
 For clusters where the services may not. A topic that exists is left as it is, whatever its partitions.
 

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { FaultProxy } from '../../infra/chaos/fault-proxy.ts'
 import { startFaultProxy } from '../../infra/chaos/fault-proxy.ts'
 import { stackForTests } from '../../infra/verify/stack-for-tests.ts'
-import { isRetriable } from '../messaging/failure.ts'
+import { isRetriable } from '../kafka/failure.ts'
 import type { StoreConnection } from './mongo.ts'
 import { connectStore } from './mongo.ts'
 

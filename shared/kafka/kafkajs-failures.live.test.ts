@@ -20,7 +20,7 @@ import type { KafkaRelay } from './kafka-relay-for-tests.ts'
 import { coordinatorErrors, startKafkaRelay } from './kafka-relay-for-tests.ts'
 import type { ConsumerOptions, RunningConsumer, Send } from './kafka.ts'
 import { KafkaConnection } from './kafka.ts'
-import { patiently } from './patiently.ts'
+import { retryUntilAvailable } from './retry-until-available.ts'
 import type { KafkaTimings } from './timings.ts'
 
 type Consumer = RunningConsumer & {
@@ -90,7 +90,7 @@ describe('kafkajs, where it is known to fail', function () {
       const kafka = new KafkaConnection({ brokers, clientId: 'tests', timings }, log)
       const messages: IncomingMessage[] = []
       const fatal: Error[] = []
-      const consumer = await patiently({ log, signal: new AbortController().signal }, () =>
+      const consumer = await retryUntilAvailable({ log, signal: new AbortController().signal }, () =>
         kafka.startConsumer({
           groupId,
           topics: [topic],
@@ -149,7 +149,9 @@ describe('kafkajs, where it is known to fail', function () {
       const { log, lines } = createRecordingLogger()
       const signal = new AbortController().signal
       const kafka = new KafkaConnection({ brokers: direct(), clientId: 'tests' }, log)
-      const began = patiently({ log, signal }, () => kafka.ensureTopics(6)).then(() => consume(direct()))
+      const began = retryUntilAvailable({ log, signal }, () => kafka.ensureTopics(6)).then(() =>
+        consume(direct()),
+      )
       await until('a failure to connect', () => lines.some(({ msg }) => msg.includes('ECONNREFUSED')))
       await openKafka()
       const consumer = await began

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { openStack, type Stack } from '../../infra/native/open-stack.ts'
 import { pickFreePorts } from '../../infra/native/ports.ts'
-import { topics } from '../contracts/events.ts'
+import { topics } from '../saga/events.ts'
 import { createRecordingLogger } from '../telemetry/recording-logger.ts'
 import { KafkaConnection } from './kafka.ts'
 

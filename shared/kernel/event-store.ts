@@ -8,7 +8,7 @@
  * those. For the latter every read on the hot path asks for one `_id`, the look-up that is indexed everywhere.
  */
 import type { Collection, Db } from 'mongodb'
-import type { RecordedEvent, SagaEvent, Service } from '../contracts/events.ts'
+import type { RecordedEvent, SagaEvent, Service } from '../saga/events.ts'
 import { isDuplicateKey } from './duplicate-key.ts'
 
 /** W3C (and, when asked for, B3) headers under which a commit was made. */

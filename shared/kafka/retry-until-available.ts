@@ -12,7 +12,10 @@ export interface Patience {
  * Kafka is, and ending them would bring it no sooner. What says `retriable` of itself is waited for, no other failure.
  * @param attempt takes its time before it gives up, so that there is no pause between two
  */
-export async function patiently<T>({ log, signal }: Patience, attempt: () => Promise<T>): Promise<T> {
+export async function retryUntilAvailable<T>(
+  { log, signal }: Patience,
+  attempt: () => Promise<T>,
+): Promise<T> {
   const beganAt = performance.now()
   for (;;) {
     try {

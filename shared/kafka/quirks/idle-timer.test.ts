@@ -1,7 +1,7 @@
 import { deepEqual, equal } from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { setTimeout as delay } from 'node:timers/promises'
-import './kafkajs-idle-timer.ts'
+import './idle-timer.ts'
 
 interface Request {
   readonly entry: { readonly correlationId: number }

@@ -7,9 +7,12 @@
  * holds on a replica set, on a sharded cluster, and on servers that speak MongoDB's protocol without having
  * those. For the latter every read on the hot path asks for one `_id`, the look-up that is indexed everywhere.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Collection, Db } from 'mongodb'
 import type { RecordedEvent, SagaEvent, Service } from '../saga/events.ts'
-import { isDuplicateKey } from './duplicate-key.ts'
+import { GroupInsert } from './group-insert.ts'
+import { isRefused, neverLeft } from './store-errors.ts'
+import { Writer } from './writers.ts'
 
 /** W3C (and, when asked for, B3) headers under which a commit was made. */
 export type TraceHeaders = Readonly<Record<string, string>>
@@ -23,11 +26,12 @@ export interface Commit {
   readonly causedBy: string
   readonly events: readonly RecordedEvent[]
   readonly traceHeaders: TraceHeaders
-  /** As marked when it was read. */
-  readonly published: boolean
+  /** Who wrote it, and as its how manyth; see writers.ts. */
+  readonly writer: string
+  readonly seq: number
 }
 
-interface CommitDocument extends Omit<Commit, 'id' | 'events'> {
+export interface CommitDocument extends Omit<Commit, 'id' | 'events'> {
   readonly _id: string
   readonly at: Date
   readonly events: readonly SagaEvent[]
@@ -52,32 +56,65 @@ export type AppendResult =
   | { readonly outcome: 'appended'; readonly commit: Commit }
   /** The stream has moved on: read it and decide again. */
   | { readonly outcome: 'conflict' }
-  /** The same cause was committed before: nothing may happen twice. */
-  | { readonly outcome: 'duplicate' }
-
-/**
- * FerretDB holds a connection to its database for each statement of an update command until the command ends, and
- * it has a hundred: a large command, or many at once, would wait for themselves for ever.
- */
-const statementsPerUpdate = 10
+  /** The same cause was committed before, by `commit` where it is at the same version: nothing may happen twice. */
+  | { readonly outcome: 'duplicate'; readonly commit?: Commit }
 
 const commitId = (service: Service, checkoutId: string, version: number): string =>
   `${service}/${checkoutId}@${version.toString()}`
 
+export interface EventStoreOptions {
+  /** How commits are inserted; in groups where left out. */
+  readonly inserts?: Pick<GroupInsert<CommitDocument>, 'insert'>
+  /** Before a write whose outcome is unknown is tried again; by the clock where left out. */
+  readonly pause?: () => Promise<void>
+}
+
+const settlePauseMillis = 500
+const pauseByClock = (): Promise<void> => delay(settlePauseMillis, undefined, { ref: false })
+
 export class EventStore {
   readonly service: Service
+  readonly writer: Writer
   readonly #commits: Collection<CommitDocument>
+  readonly #inserts: Pick<GroupInsert<CommitDocument>, 'insert'>
+  readonly #pause: () => Promise<void>
+  #onSettled: (commit: Commit) => void = () => undefined
+  #isClosed = false
 
-  /** @param database the service's own; nobody else writes to it */
-  constructor(database: Db, service: Service) {
+  /**
+   * @param database the service's own; nobody else writes to it
+   * @param writer this process; left out by those who only read, or write what is published already
+   */
+  constructor(
+    database: Db,
+    service: Service,
+    writer = new Writer(),
+    {
+      inserts = new GroupInsert<CommitDocument>(database, 'commits'),
+      pause = pauseByClock,
+    }: EventStoreOptions = {},
+  ) {
     this.service = service
+    this.writer = writer
     this.#commits = database.collection<CommitDocument>('commits')
+    this.#inserts = inserts
+    this.#pause = pause
   }
 
   /** Creates the indexes; harmless when they exist. */
   async prepare(): Promise<void> {
     await this.#commits.createIndex({ causedBy: 1 }, { unique: true }, {})
-    await this.#commits.createIndex({ published: 1, at: 1 })
+    await this.#commits.createIndex({ writer: 1, seq: 1 })
+  }
+
+  /** @param onSettled is given each commit whose `append` was rejected and that turned out to be in the store */
+  whenSettled(onSettled: (commit: Commit) => void): void {
+    this.#onSettled = onSettled
+  }
+
+  /** Asks after no unknown outcome any more: others will find what was left. */
+  close(): void {
+    this.#isClosed = true
   }
 
   /**
@@ -87,16 +124,27 @@ export class EventStore {
   async read(checkoutId: string, after = 0): Promise<Stream> {
     const commits: Commit[] = []
     for (;;) {
-      const commit = await this.#find(checkoutId, after + commits.length + 1)
+      const commit = await this.find(checkoutId, after + commits.length + 1)
       if (!commit) break
       commits.push(commit)
     }
     return { version: after + commits.length, commits, events: commits.flatMap((commit) => commit.events) }
   }
 
-  /** Appends a commit at the version given, or says why not. */
-  async append(commit: NewCommit): Promise<AppendResult> {
+  async find(checkoutId: string, version: number): Promise<Commit | undefined> {
+    const document = await this.#commits.findOne({ _id: commitId(this.service, checkoutId, version) })
+    return document ? fromDocument(document) : undefined
+  }
+
+  /**
+   * Appends a commit at the version given, or says why not. Where the store does not say whether it has the commit, this
+   * rejects, and goes on asking in the background: what turns out to be in the store is given to `whenSettled`.
+   * @param signal withdraws the commit for as long as it has not left the process
+   * @throws what the driver throws, and NotSent; `neverLeft` tells whether the store may have it
+   */
+  async append(commit: NewCommit, signal?: AbortSignal): Promise<AppendResult> {
     const { checkoutId, version, causedBy, at, events, traceHeaders } = commit
+    const seq = this.writer.begin()
     const document: CommitDocument = {
       _id: commitId(this.service, checkoutId, version),
       checkoutId,
@@ -105,47 +153,68 @@ export class EventStore {
       at,
       events,
       traceHeaders,
-      published: false,
+      writer: this.writer.id,
+      seq,
     }
+    let isUnknown = false
     try {
-      await this.#commits.insertOne(document)
+      const outcome = await this.#inserts.insert(document, signal)
+      isUnknown = true // until it is confirmed, or known whose the taken place is
+      return await this.#resultOf(document, outcome)
     } catch (error) {
-      if (!isDuplicateKey(error)) throw error
-      // Servers differ in how they name the violated index, so ask the data which it was.
-      const taken = await this.#find(checkoutId, version)
-      return taken && taken.causedBy !== causedBy ? { outcome: 'conflict' } : { outcome: 'duplicate' }
-    }
-    return { outcome: 'appended', commit: fromDocument(document) }
-  }
-
-  /** Marks commits as published; setting a constant by `_id`, so doing it twice or late is harmless. */
-  async markPublished(ids: readonly string[]): Promise<void> {
-    for (let start = 0; start < ids.length; start += statementsPerUpdate) {
-      const statements = ids
-        .slice(start, start + statementsPerUpdate)
-        .map((_id) => ({ updateOne: { filter: { _id }, update: { $set: { published: true } } } }))
-      await this.#commits.bulkWrite(statements, { ordered: false })
+      if (!isUnknown && (neverLeft(error) || isRefused(error))) this.writer.settle(seq)
+      else void this.#settle(document)
+      throw error
     }
   }
 
-  /** Commits not marked as published that were made before the time given, oldest first. */
-  async unpublished(before: Date, limit: number): Promise<Commit[]> {
+  async #resultOf(document: CommitDocument, outcome: 'inserted' | 'duplicate'): Promise<AppendResult> {
+    const { writer } = this
+    if (outcome === 'inserted') {
+      await writer.confirm()
+      return { outcome: 'appended', commit: fromDocument(document) }
+    }
+    // Servers differ in how they name the violated index, so ask the data which it was.
+    const taken = await this.find(document.checkoutId, document.version)
+    if (taken?.writer === writer.id && taken.seq === document.seq) {
+      await writer.confirm()
+      return { outcome: 'appended', commit: taken }
+    }
+    writer.settle(document.seq)
+    if (taken && taken.causedBy !== document.causedBy) return { outcome: 'conflict' }
+    return { outcome: 'duplicate', ...(taken && { commit: taken }) }
+  }
+
+  /** Inserting it once more tells: either it is inserted now, or its place is taken, by itself or by another. */
+  async #settle(document: CommitDocument): Promise<void> {
+    while (!this.#isClosed) {
+      await this.#pause()
+      try {
+        const result = await this.#resultOf(document, await this.#inserts.insert(document))
+        if (result.outcome === 'appended') this.#onSettled(result.commit)
+        return
+      } catch {
+        // Also where this insert was refused: the first one may be in the store.
+      }
+    }
+  }
+
+  /**
+   * What a writer has committed above a number, lowest first. For recovery after a crash only: a server that indexes
+   * nothing but `_id` reads the whole collection for it.
+   */
+  async writtenBy(writer: string, above: number, limit: number): Promise<Commit[]> {
     const documents = await this.#commits
-      .find({ published: false, at: { $lt: before } })
-      .sort({ at: 1, version: 1 })
+      .find({ writer, seq: { $gt: above } })
+      .sort({ seq: 1 })
       .limit(limit)
       .toArray()
     return documents.map(fromDocument)
   }
-
-  async #find(checkoutId: string, version: number): Promise<Commit | undefined> {
-    const document = await this.#commits.findOne({ _id: commitId(this.service, checkoutId, version) })
-    return document ? fromDocument(document) : undefined
-  }
 }
 
 function fromDocument(document: CommitDocument): Commit {
-  const { _id, at, events, checkoutId, version, causedBy, traceHeaders, published } = document
+  const { _id, at, events, checkoutId, version, causedBy, traceHeaders, writer, seq } = document
   const time = at.toISOString()
   return {
     id: _id,
@@ -153,7 +222,8 @@ function fromDocument(document: CommitDocument): Commit {
     version,
     causedBy,
     traceHeaders,
-    published,
+    writer,
+    seq,
     events: events.map((event, index) => ({
       id: `${_id}/${index.toString()}`,
       checkoutId,

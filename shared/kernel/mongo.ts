@@ -35,6 +35,7 @@ export async function connectStore(config: StoreConfig): Promise<StoreConnection
     serverSelectionTimeoutMS: 10_000,
     socketTimeoutMS: responseTimeoutMillis, // `timeoutMS` is what would be right, and this driver ignores it
     ignoreUndefined: true,
+    retryWrites: false, // what is tried again is tried by those who know whether that is safe
     ...(credentials && {
       auth: { username: credentials.username, password: credentials.password.reveal() },
     }),

@@ -1,10 +1,13 @@
-import { equal, rejects } from 'node:assert/strict'
+import { equal, ok, rejects } from 'node:assert/strict'
 import { once } from 'node:events'
 import type { AddressInfo, Server, Socket } from 'node:net'
+import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BSON, MongoClient, MongoNetworkError } from 'mongodb'
+import { eventually } from '../../infra/verify/eventually.ts'
 import './mongodb-ended-sockets.ts'
+import { neverLeft } from './store-errors.ts'
 
 /** It greets, answers a ping, and keeps everybody else waiting. */
 class Store {
@@ -92,10 +95,28 @@ describe('the MongoDB driver', () => {
     for (let round = 1; round <= 3; round++) {
       await delay(100) // so that the monitor looks at once
       const asked = rejects(client.db('any').command({ wait: 1 }), MongoNetworkError)
-      while (store.keptWaiting < round) await delay(5)
+      await eventually('the request', () => Promise.resolve(store.keptWaiting >= round || undefined), {
+        intervalMillis: 5,
+      })
       store.endAllConnections()
       await asked
       equal((await client.db('admin').command({ ping: 1 })).ok, 1)
+    }
+  })
+
+  it('fails a command on a connection that the server has ended, as one that never left', async () => {
+    const { Connection } = createRequire(import.meta.url)('mongodb/lib/cmap/connection.js') as {
+      Connection: { prototype: { writeCommand: (this: object, command: object) => Promise<void> } }
+    }
+    for (const socket of [{ destroyed: true }, { writableEnded: true }]) {
+      const errors: Error[] = []
+      const connection = { socket, onError: (error: Error) => errors.push(error) }
+      const failure: unknown = await Connection.prototype.writeCommand
+        .call(connection, {})
+        .catch((error: unknown) => error)
+      ok(failure instanceof MongoNetworkError)
+      ok(neverLeft(failure))
+      equal(errors[0], failure) // so that the pool drops the connection
     }
   })
 })

@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { MongoNetworkError } from 'mongodb'
+import { notSentLabel } from './store-errors.ts'
 
 interface Connection {
   readonly socket: Socket
@@ -25,6 +26,7 @@ const { writeCommand } = Connection.prototype
 Connection.prototype.writeCommand = async function (...command) {
   if (this.socket.destroyed || this.socket.writableEnded) {
     const error = new MongoNetworkError('the server has ended the connection')
+    error.addErrorLabel(notSentLabel)
     this.onError(error)
     throw error
   }

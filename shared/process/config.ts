@@ -56,11 +56,11 @@ const variables = z.object({
   KAFKA_REBALANCE_TIMEOUT_MILLIS: millis.default(defaultTimings.rebalanceTimeoutMillis),
   HANDLER_TIMEOUT_MILLIS: millis.default(defaultTimings.handlerTimeoutMillis),
   CONSUMER_STALL_LIMIT_MILLIS: millis.default(defaultTimings.stallLimitMillis),
-  CONSUMER_CONCURRENCY: z.coerce.number().int().min(1).default(6),
   OFFSET_COMMIT_INTERVAL_MILLIS: millis.default(1_000),
-  OUTBOX_SWEEP_INTERVAL_MILLIS: millis.default(5_000),
-  /** A commit this old and not published was left behind by a crash. */
-  OUTBOX_SWEEP_GRACE_MILLIS: millis.default(10_000),
+  /** How often a process gives a sign of life and looks at those of others: producers/outbox/outbox.ts. */
+  WRITER_BEAT_INTERVAL_MILLIS: millis.default(1_000),
+  /** A process without a sign of life for so long is taken for dead, and others publish what it left. */
+  WRITER_LEASE_MILLIS: millis.default(5_000),
   GATEWAY_PORT: port.default(8_080),
   GATEWAY_HOST: z.string().default('127.0.0.1'),
   /** Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; without one, the socket's address is the caller. */

@@ -31,23 +31,17 @@ export const failpoints = [
     leaves: 'nothing; the client has no answer and asks again',
   },
   {
-    name: 'key-claimed',
-    in: ['gateway'],
-    at: 'the Idempotency-Key is stored, its checkout is not',
-    leaves: 'a key without a checkout; the next request with that key writes it',
-  },
-  {
     name: 'request-committed',
     in: ['gateway'],
     at: 'the checkout is in the store, the 202 is not sent',
     leaves:
-      'a checkout that its client knows nothing of; a sweep publishes it, asking again with the key finds it',
+      'a checkout that its client knows nothing of; others publish it, asking again with the key finds it',
   },
   {
     name: 'request-answered',
     in: ['gateway'],
     at: 'the 202 is out, the request is not on Kafka',
-    leaves: 'a promise in the store alone; a sweep publishes it',
+    leaves: 'a promise in the store alone; others publish it',
   },
   {
     name: 'message-received',
@@ -77,19 +71,39 @@ export const failpoints = [
     name: 'committed',
     in: services,
     at: 'the answer is committed, not on Kafka',
-    leaves: 'an unpublished commit; delivered again the message is a duplicate, so a sweep has to publish it',
+    leaves:
+      'an unpublished commit; the message that is delivered again finds it and publishes it, or others do',
+  },
+  {
+    name: 'batch-inserted',
+    in: everybody,
+    at: 'a batch of documents is in the store, none of those who wait for them knows',
+    leaves:
+      'commits that their writer has not published; delivered or asked again they are found, and published',
+  },
+  {
+    name: 'send-acknowledged',
+    in: everybody,
+    at: 'Kafka has taken a request of merged sends, none of those who wait for them knows',
+    leaves: 'commits above the watermark that are published once more, under the same event ids',
   },
   {
     name: 'published',
     in: everybody,
-    at: 'a commit is on Kafka, not marked as published',
-    leaves: 'a commit that a sweep publishes once more, under the same event ids',
+    at: 'a commit is on Kafka, and still counts as pending',
+    leaves: 'a commit above the watermark that is published once more, under the same event ids',
   },
   {
-    name: 'marked',
+    name: 'watermark-due',
     in: everybody,
-    at: 'commits are marked as published, and that they are is not known to the process',
-    leaves: 'nothing to publish; messages may be delivered again',
+    at: 'the watermark is about to be written',
+    leaves: 'commits above the last watermark, which are published once more',
+  },
+  {
+    name: 'watermark-written',
+    in: everybody,
+    at: 'the watermark is in the store',
+    leaves: 'nothing to publish below it; messages may be delivered again',
   },
   {
     name: 'handled',
@@ -112,14 +126,14 @@ export const failpoints = [
   {
     name: 'sweep-read',
     in: everybody,
-    at: 'a sweep has found what an earlier crash left, and has published none of it',
-    leaves: 'the same for the next sweep',
+    at: 'what a dead writer left is read, and none of it is published',
+    leaves: 'the same for whoever looks next',
   },
   {
     name: 'sweep-published',
     in: everybody,
-    at: 'a sweep has published one commit, not marked it, and may have more to publish',
-    leaves: 'a commit that the next sweep publishes once more',
+    at: 'one commit of a dead writer is published, and its watermark is not raised',
+    leaves: 'commits that whoever looks next publishes once more',
   },
   {
     name: 'dead-letter-sent',
@@ -209,8 +223,7 @@ export const failpoints = [
     name: 'expiry-committed',
     in: ['checkout'],
     at: 'an expiry is committed, not on Kafka',
-    leaves:
-      'an unpublished commit, which a sweep has to publish, and a deadline that finds its checkout expired',
+    leaves: 'an unpublished commit, which others publish, and a deadline that finds its checkout expired',
   },
   {
     name: 'expiry-dealt-with',

@@ -92,6 +92,10 @@ export function keeperOf(topic: string, type: EventType | undefined): Service | 
   )
 }
 
+/** False for what a service only takes note of: whatever the state, it has no answer to it. */
+export const isAnswered = (service: Service, type: EventType): boolean =>
+  rows.some((row) => row.by === service && row.on.includes(type) && row.answers.length > 0)
+
 /** True when a service reacts to this event; narrows it to what its decider accepts. */
 export function concerns<S extends Service>(
   service: S,

@@ -7,8 +7,9 @@ import type { Commit, Stream } from './event-store.ts'
 import { EventStore } from './event-store.ts'
 import type { StoreConnection } from './mongo.ts'
 import { connectStore } from './mongo.ts'
-import { answer } from './answer.ts'
-import { RecentStreams } from './recent-streams.ts'
+import type { Question, Reaction } from './react.ts'
+import { emptyStream, react } from './react.ts'
+import { StreamCache } from './stream-cache.ts'
 
 type Event = EventOf<'CheckoutExpired'>
 interface Asked {
@@ -23,6 +24,8 @@ const counting = (limit: number): Decider<number, Input<Asked>, Event> => ({
   evolve: (soFar) => soFar + 1,
 })
 const asksNobody = () => Promise.resolve(undefined)
+const commitOf = (reaction: Reaction): Commit | undefined =>
+  reaction.kind === 'committed' ? reaction.commit : undefined
 
 describe('the kernel, on the real store', function () {
   this.timeout(180_000)
@@ -43,12 +46,12 @@ describe('the kernel, on the real store', function () {
   after(() => connection.close())
 
   const ask = async (checkoutId: string, causedBy: string, limit = Infinity): Promise<Commit | undefined> => {
-    const answered = await answer(
+    const reaction = await react(
       store,
       { decider: counting(limit), consult: asksNobody },
       { checkoutId, causedBy, event: { type: 'Count' } },
     )
-    return answered?.commit
+    return commitOf(reaction)
   }
 
   it('answers nothing on a stream with an event of a release to come, and leaves it as it is', async () => {
@@ -118,7 +121,7 @@ describe('the kernel, on the real store', function () {
   it('asks the outside world again when somebody was faster', async () => {
     const checkoutId = randomUUID()
     const seen: number[] = []
-    const answered = await answer(
+    const reaction = await react(
       store,
       {
         decider: counting(Infinity),
@@ -131,7 +134,7 @@ describe('the kernel, on the real store', function () {
       { checkoutId, causedBy: `${checkoutId}/slower`, event: { type: 'Count' } },
     )
     deepEqual(seen, [0, 1])
-    equal(answered?.commit.version, 2)
+    equal(commitOf(reaction)?.version, 2)
   })
 
   it('tells a taken version from a taken cause', async () => {
@@ -144,6 +147,7 @@ describe('the kernel, on the real store', function () {
     })
     deepEqual(await store.append({ ...next, version: 1, causedBy: `${checkoutId}/1` }), {
       outcome: 'duplicate',
+      commit,
     })
     deepEqual(await store.append({ ...next, version: 2, causedBy: `${checkoutId}/1` }), {
       outcome: 'duplicate',
@@ -160,67 +164,125 @@ describe('the kernel, on the real store', function () {
       }
     }
 
-    const startProcess = ({ limit = Infinity, opensStream = false } = {}) => {
+    interface ProcessOptions {
+      readonly limit?: number
+      readonly expectsEmpty?: boolean
+      readonly isPublished?: (commit: Commit) => boolean
+    }
+    const startProcess = ({
+      limit = Infinity,
+      expectsEmpty = false,
+      isPublished = () => true,
+    }: ProcessOptions = {}) => {
       const own = new CountingStore(connection.databaseOf('checkout'), 'checkout')
-      const recent = new RecentStreams({ isPublished: () => true })
-      const logic = { decider: counting(limit), consult: asksNobody, opensStream: () => opensStream }
-      const handle = async (checkoutId: string, causedBy: string): Promise<number | undefined> => {
-        const question = { checkoutId, causedBy, event: { type: 'Count' } } as const
-        const answered = await answer(own, logic, question, { recent })
-        if (answered) recent.keepPublished(answered.stream, answered.commit)
-        return answered?.commit.version
+      const cache = new StreamCache<number>()
+      const logic = {
+        decider: counting(limit),
+        consult: asksNobody,
+        expects: () => (expectsEmpty ? emptyStream(0) : undefined),
       }
-      return { handle, store: own }
+      const handle = (checkoutId: string, causedBy: string): Promise<Reaction> => {
+        const question: Question<Asked> = { checkoutId, causedBy, event: { type: 'Count' } }
+        return react(own, logic, question, { cache, isPublished })
+      }
+      const versionAfter = async (checkoutId: string, causedBy: string): Promise<number | undefined> =>
+        commitOf(await handle(checkoutId, causedBy))?.version
+      return { handle, versionAfter, store: own, cache }
     }
 
     it('reads a stream once, and then knows it', async () => {
       const process = startProcess()
       const checkoutId = randomUUID()
-      equal(await process.handle(checkoutId, `${checkoutId}/1`), 1)
-      equal(await process.handle(checkoutId, `${checkoutId}/2`), 2)
-      equal(await process.handle(checkoutId, `${checkoutId}/2`), undefined)
+      equal(await process.versionAfter(checkoutId, `${checkoutId}/1`), 1)
+      equal(await process.versionAfter(checkoutId, `${checkoutId}/2`), 2)
+      deepEqual(await process.handle(checkoutId, `${checkoutId}/2`), { kind: 'duplicate', earlier: [] })
       equal(process.store.reads, 1)
     })
 
-    it('does not read what begins a stream', async () => {
-      const process = startProcess({ opensStream: true })
+    it('does not read a stream that it knows what to expect of', async () => {
+      const process = startProcess({ expectsEmpty: true })
       const checkoutId = randomUUID()
-      equal(await process.handle(checkoutId, `${checkoutId}/1`), 1)
+      equal(await process.versionAfter(checkoutId, `${checkoutId}/1`), 1)
+      equal(await process.versionAfter(checkoutId, `${checkoutId}/2`), 2)
       equal(process.store.reads, 0)
     })
 
-    it('finds out by the insert that others have gone on, and reads', async () => {
+    it('keeps the folded state, the causes and when the stream began', async () => {
+      const process = startProcess({ expectsEmpty: true })
+      const checkoutId = randomUUID()
+      const first = await process.handle(checkoutId, `${checkoutId}/1`)
+      const second = await process.handle(checkoutId, `${checkoutId}/2`)
+      const openedAt = commitOf(first)?.events[0]?.time
+      deepEqual(process.cache.find(checkoutId), {
+        version: 2,
+        state: 2,
+        causes: [`${checkoutId}/1`, `${checkoutId}/2`],
+        unpublished: [],
+        openedAt,
+      })
+      equal(second.kind === 'committed' && second.openedAt, openedAt)
+    })
+
+    it('learns from the insert that others have gone on, and reads', async () => {
       const [process, other] = [startProcess(), startProcess()]
       const checkoutId = randomUUID()
-      equal(await process.handle(checkoutId, `${checkoutId}/1`), 1)
-      equal(await other.handle(checkoutId, `${checkoutId}/2`), 2)
-      equal(await process.handle(checkoutId, `${checkoutId}/3`), 3)
+      equal(await process.versionAfter(checkoutId, `${checkoutId}/1`), 1)
+      equal(await other.versionAfter(checkoutId, `${checkoutId}/2`), 2)
+      equal(await process.versionAfter(checkoutId, `${checkoutId}/3`), 3)
       equal(process.store.reads, 2)
     })
 
-    it('answers once what comes again to a process that remembers nothing', async () => {
+    it('reacts once to a message that comes again to a process that remembers nothing', async () => {
       const checkoutId = randomUUID()
-      equal(await startProcess().handle(checkoutId, `${checkoutId}/1`), 1)
-      for (const opensStream of [false, true])
-        equal(await startProcess({ opensStream }).handle(checkoutId, `${checkoutId}/1`), undefined)
+      const first = commitOf(await startProcess().handle(checkoutId, `${checkoutId}/1`))
+      for (const expectsEmpty of [false, true]) {
+        const again = await startProcess({ expectsEmpty }).handle(checkoutId, `${checkoutId}/1`)
+        deepEqual(again, { kind: 'duplicate', earlier: [] })
+        const unsure = startProcess({ expectsEmpty, isPublished: () => false })
+        for (let time = 1; time <= 2; time++) {
+          // Also from memory: it may not be on its topic yet.
+          deepEqual(await unsure.handle(checkoutId, `${checkoutId}/1`), {
+            kind: 'duplicate',
+            commit: first,
+            earlier: [],
+          })
+        }
+      }
       equal((await store.read(checkoutId)).version, 1)
     })
 
-    it('does not believe that there is nothing to answer before it has read', async () => {
+    it('returns what was committed before and may not be on its topic', async () => {
       const checkoutId = randomUUID()
-      // Answers only on a stream that has something.
+      const earlier = startProcess()
+      const first = commitOf(await earlier.handle(checkoutId, `${checkoutId}/1`))
+      const second = commitOf(await earlier.handle(checkoutId, `${checkoutId}/2`))
+      const unsure = startProcess({ isPublished: () => false })
+      const third = await unsure.handle(checkoutId, `${checkoutId}/3`)
+      deepEqual(third.kind === 'committed' && third.earlier, [first, second])
+      const again = await startProcess({ isPublished: () => false }).handle(checkoutId, `${checkoutId}/2`)
+      deepEqual(again, { kind: 'duplicate', commit: second, earlier: [first] })
+      const sure = await startProcess({ isPublished: ({ version }) => version < 3 }).handle(
+        checkoutId,
+        `${checkoutId}/4`,
+      )
+      deepEqual(sure.kind === 'committed' && sure.earlier, [commitOf(third)])
+    })
+
+    it('does not believe that there is nothing to do before it has read', async () => {
+      const checkoutId = randomUUID()
+      // Reacts only on a stream that has something.
       const late: Decider<number, Input<Asked>, Event> = {
         ...counting(Infinity),
         decide: (input, soFar) => (soFar === 0 ? [] : counting(Infinity).decide(input, soFar)),
       }
       ok(await ask(checkoutId, `${checkoutId}/1`))
-      const answered = await answer(
+      const reaction = await react(
         store,
-        { decider: late, consult: asksNobody, opensStream: () => true },
+        { decider: late, consult: asksNobody, expects: () => emptyStream(0) },
         { checkoutId, causedBy: `${checkoutId}/2`, event: { type: 'Count' } },
-        { recent: new RecentStreams({ isPublished: () => true }) },
+        { cache: new StreamCache<number>() },
       )
-      equal(answered?.commit.version, 2)
+      equal(commitOf(reaction)?.version, 2)
     })
   })
 
@@ -228,7 +290,7 @@ describe('the kernel, on the real store', function () {
     const checkoutId = randomUUID()
     const failing = { decider: counting(1), consult: () => Promise.reject(new Error('no answer')) }
     const question = { checkoutId, causedBy: `${checkoutId}/1`, event: { type: 'Count' } } as const
-    await rejects(answer(store, failing, question), /no answer/)
+    await rejects(react(store, failing, question), /no answer/)
     equal((await store.read(checkoutId)).version, 0)
     ok(await ask(checkoutId, `${checkoutId}/1`))
   })

@@ -194,6 +194,17 @@ describe('a message that nobody can read', () => {
     })
   }
 
+  it('because its whole batch is unreadable_batch, and its error tells where that lies and why', () => {
+    const error = new Error('the checksum is wrong')
+    const unreadableBatch = { firstOffset: '40', lastOffset: '42', records: 3, error }
+    throws(() => fromMessage(incoming({ unreadableBatch })), {
+      code: 'unreadable_batch',
+      message: 'a batch of 3 records at offsets 40 to 42 cannot be read: the checksum is wrong',
+      retriable: false,
+      cause: error,
+    })
+  })
+
   it('is poison, whatever its bytes and headers are, and nothing else is thrown', () => {
     const anyMessage = fc.record({
       key: fc.option(fc.string(), { nil: undefined }),

@@ -8,6 +8,7 @@ import { checkoutIdPattern } from '../saga/checkout-id.ts'
 import type { EventType, RecordedEvent, Service, Topic } from '../saga/events.ts'
 import { isEventType, parseEvent, topicOf } from '../saga/events.ts'
 import type { Headers } from './headers.ts'
+import type { UnreadableBatch } from './quirks/unreadable-batches.ts'
 
 /** `dev.sagascope.UserRegistered.v1` */
 const typePattern = /^dev\.sagascope\.(?<name>[A-Za-z]+)\.v1$/
@@ -30,11 +31,13 @@ export interface IncomingMessage {
   readonly key: string | undefined
   readonly value: Buffer | null
   readonly headers: Headers
+  /** This stands in place of a whole batch that could not be read; it lies at the batch's last offset. */
+  readonly unreadableBatch?: UnreadableBatch
 }
 
 /** A message that no attempt can make readable: it belongs in the dead-letter topic. */
 export class PoisonMessage extends Error {
-  readonly code: 'not_a_cloud_event' | 'not_json' | 'not_of_the_contract'
+  readonly code: 'unreadable_batch' | 'not_a_cloud_event' | 'not_json' | 'not_of_the_contract'
   readonly retriable = false
 
   constructor(code: PoisonMessage['code'], message: string, options?: ErrorOptions) {
@@ -76,8 +79,20 @@ const attributes = z.object({
   ce_time: z.iso.datetime({ offset: true }),
 })
 
+/** What was read of messages in hand: whose they are to handle, and what they say, are asked one after the other. */
+const readBefore = new WeakMap<IncomingMessage, RecordedEvent>()
+
 /** @throws PoisonMessage when it is no event of the contract */
 export function fromMessage(message: IncomingMessage): RecordedEvent {
+  const known = readBefore.get(message)
+  if (known) return known
+  const recorded = parse(message)
+  readBefore.set(message, recorded)
+  return recorded
+}
+
+function parse(message: IncomingMessage): RecordedEvent {
+  if (message.unreadableBatch) throw unreadable(message.unreadableBatch)
   const type = typeOf(message)
   if (!type) throw new PoisonMessage('not_a_cloud_event', `ce_type is ${quoted(message.headers.ce_type)}`)
   const read = attributes.safeParse(message.headers)
@@ -94,6 +109,13 @@ export function fromMessage(message: IncomingMessage): RecordedEvent {
     throw new PoisonMessage('not_of_the_contract', `${type}: ${summary(error)}`)
   }
 }
+
+const unreadable = ({ firstOffset, lastOffset, records, error }: UnreadableBatch): PoisonMessage =>
+  new PoisonMessage(
+    'unreadable_batch',
+    `a batch of ${records} records at offsets ${firstOffset} to ${lastOffset} cannot be read: ${error.message}`,
+    { cause: error },
+  )
 
 function parseJson(value: Buffer | null): unknown {
   if (value === null) throw new PoisonMessage('not_json', 'the value is a tombstone')

@@ -23,7 +23,6 @@ const { log, lines } = createRecordingLogger()
 const consumer = await new KafkaConnection({ brokers, clientId: 'frozen', timings }, log).startConsumer({
   groupId,
   topics: [topic],
-  concurrency: 1,
   offsetCommitIntervalMillis: 20,
   onFatal: (error) => note(`fatal ${error.message}`),
   handle: async ({ partition, offset, value }) => {

@@ -6,13 +6,23 @@ import type { IncomingMessage } from './cloud-events.ts'
 import { checkoutNamedBy } from './public-names.ts'
 import type { KafkaTimings } from './timings.ts'
 
+type Place = Readonly<Record<string, string | number | undefined>>
+
+/** Where a message lies and which checkout it is about, for a log line; nothing of its content. */
+export const placeOf = (message: IncomingMessage): Place => ({
+  topic: message.topic,
+  partition: message.partition,
+  offset: message.offset,
+  'saga.id': checkoutNamedBy(message),
+})
+
 /** The process cannot go on by itself: it should end and be started anew. */
 export class ConsumerStalled extends Error {
   readonly code: 'handler_hung' | 'consumer_silent'
-  /** Where the message lies that does not get done, and which checkout it is about; nothing of its content. */
-  readonly place: Readonly<Record<string, string | number | undefined>>
+  /** Of the message that does not get done. */
+  readonly place: Place
 
-  constructor(code: ConsumerStalled['code'], why: string, place: ConsumerStalled['place'] = {}) {
+  constructor(code: ConsumerStalled['code'], why: string, place: Place = {}) {
     super(why)
     this.name = 'ConsumerStalled'
     this.code = code
@@ -108,13 +118,11 @@ export class ConsumerWatch {
     const { handlerTimeoutMillis, stallLimitMillis } = this.#limits
     for (const { message, silentMillis } of this.#inHand) {
       if (silentMillis < handlerTimeoutMillis) continue
-      const { topic, partition, offset } = message
-      return new ConsumerStalled('handler_hung', `a handler has hung for ${handlerTimeoutMillis} ms`, {
-        topic,
-        partition,
-        offset,
-        'saga.id': checkoutNamedBy(message),
-      })
+      return new ConsumerStalled(
+        'handler_hung',
+        `a handler has hung for ${handlerTimeoutMillis} ms`,
+        placeOf(message),
+      )
     }
     if (this.#silentMillis < stallLimitMillis) return undefined
     return new ConsumerStalled('consumer_silent', `the consumer has got nowhere for ${stallLimitMillis} ms`)

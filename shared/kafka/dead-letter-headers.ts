@@ -8,6 +8,8 @@ export type DeadLetterHeader =
   | 'dead-letter-origin-topic'
   | 'dead-letter-origin-partition'
   | 'dead-letter-origin-offset'
+  /** On the letter of a batch that could not be read: its last offset; its first is the origin's. */
+  | 'dead-letter-origin-last-offset'
   | 'dead-letter-consumer-group'
   | 'dead-letter-error-code'
   | 'dead-letter-error-message'
@@ -30,6 +32,13 @@ export type DeadLetterHeader =
 export const redriveHeader = 'redrive-of'
 
 export type Origin = Pick<IncomingMessage, 'topic' | 'partition' | 'offset'>
+
+/** Where a message lies, or the batch that could not be read. */
+export const originOf = ({ topic, partition, offset, unreadableBatch }: IncomingMessage): Origin => ({
+  topic,
+  partition,
+  offset: unreadableBatch?.firstOffset ?? offset,
+})
 
 export const deadLetterIdOf = (consumerGroup: string, { topic, partition, offset }: Origin): string =>
   `${consumerGroup}/${topic}/${partition}/${offset}`

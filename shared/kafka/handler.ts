@@ -7,6 +7,8 @@ export interface Handling {
   readonly log: Logger
   /** Tells the broker that this consumer lives, while a handler waits. */
   readonly heartbeat: () => Promise<void>
+  /** Keeps the message's offset from being committed until the work is done; its checkout does not wait for that. */
+  readonly holdOffset: (work: Promise<unknown>) => void
   /** Aborted when the process drains: what waits gives up, and the message is delivered again. */
   readonly signal: AbortSignal
   /** How often the handler has been tried in this delivery, the try under way included; `retried` counts. */

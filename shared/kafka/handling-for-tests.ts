@@ -28,6 +28,8 @@ export interface RecordedHandling {
   readonly handling: Handling
   readonly lines: LogLine[]
   readonly heartbeats: () => number
+  /** What keeps the message's offset from being committed. */
+  readonly held: readonly Promise<unknown>[]
   /** What a process does that starts to drain. */
   readonly drain: () => void
 }
@@ -38,6 +40,7 @@ export function handlingOf(
 ): RecordedHandling {
   const { log, lines } = createRecordingLogger()
   const draining = new AbortController()
+  const held: Promise<unknown>[] = []
   let heartbeats = 0
   return {
     handling: {
@@ -49,8 +52,10 @@ export function handlingOf(
         heartbeats += 1
         return heartbeat()
       },
+      holdOffset: (work) => void held.push(work),
     },
     lines,
+    held,
     heartbeats: () => heartbeats,
     drain: () => draining.abort(),
   }

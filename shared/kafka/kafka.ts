@@ -3,6 +3,8 @@
  *
  * kafkajs had its last release in 2023. What it does not do, or does wrong, is answered here, each at its place.
  */
+import { setTimeout as delay } from 'node:timers/promises'
+import './quirks/before-kafkajs.ts'
 import type { Admin, KafkaMessage, logCreator, SASLOptions } from 'kafkajs'
 import kafkajs from 'kafkajs'
 import { topics } from '../saga/events.ts'
@@ -11,19 +13,32 @@ import { countStall } from '../telemetry/consumer-stalls.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { DeadlineExceeded, within } from '../process/deadline.ts'
 import { failpoint } from '../process/failpoints.ts'
-import { ClientSockets } from './quirks/client-sockets.ts'
 import type { IncomingMessage } from './cloud-events.ts'
-import { ConsumerWatch } from './consumer-watch.ts'
+import { ConsumerWatch, placeOf } from './consumer-watch.ts'
+import { coPartitionedAssigner } from './co-partitioned-assigner.ts'
+import { Lanes } from './lanes.ts'
 import { readableHeaders } from './headers.ts'
-import './quirks/request-codecs.ts'
+import { ClientSockets } from './quirks/client-sockets.ts'
+import './quirks/compression-codecs.ts'
 import './quirks/idle-timer.ts'
+import './quirks/request-codecs.ts'
+import type { FetchedBatch } from './quirks/side-by-side.ts'
+import { withBatchesTakenBy } from './quirks/side-by-side.ts'
+import { unreadableBatchOf } from './quirks/unreadable-batches.ts'
 import { deadLetterTopic } from './middleware/dead-letter.ts'
 import { OffsetTracker } from './offset-tracker.ts'
 import type { KafkaTimings } from './timings.ts'
 import { defaultTimings } from './timings.ts'
 
-const { Kafka, KafkaJSError, KafkaJSProtocolError, KafkaJSSASLAuthenticationError, logLevel, Partitioners } =
-  kafkajs
+const {
+  Kafka,
+  KafkaJSError,
+  KafkaJSProtocolError,
+  KafkaJSSASLAuthenticationError,
+  logLevel,
+  PartitionAssigners,
+  Partitioners,
+} = kafkajs
 
 export interface KafkaConfig {
   /** host:port, at least one */
@@ -67,11 +82,20 @@ export interface RunningConsumer {
 export interface ConsumerOptions {
   readonly groupId: string
   readonly topics: readonly string[]
-  /** How many partitions are handled side by side. */
-  readonly concurrency: number
   readonly offsetCommitIntervalMillis: number
-  /** `heartbeat` is for a handler that tries again: it says so, and rejects when the message is not its any more. */
-  readonly handle: (message: IncomingMessage, heartbeat: () => Promise<void>) => Promise<void>
+  /** Whether a message is for `handle`. Of others there is no span and no line; they count as handled. */
+  readonly concerns?: (message: IncomingMessage) => boolean
+  /**
+   * Messages with one key are handled one after the other, different keys side by side.
+   * @param heartbeat for a handler that tries again: it says so, and rejects when the message is not its any more
+   * @param holdOffset keeps the message's offset from being committed until the work is done; when it fails, the message
+   *   is delivered again after the next start
+   */
+  readonly handle: (
+    message: IncomingMessage,
+    heartbeat: () => Promise<void>,
+    holdOffset: (work: Promise<unknown>) => void,
+  ) => Promise<void>
   /** Called when the consumer will not go on by itself: the process should end and be started again. */
   readonly onFatal: (error: Error) => void
 }
@@ -103,8 +127,19 @@ class PartitionLost extends Error {
   }
 }
 
-const partitionLost = (error: unknown): never => {
-  throw new PartitionLost(error)
+const refusals: ReadonlySet<unknown> = new Set([
+  'REBALANCE_IN_PROGRESS',
+  'UNKNOWN_MEMBER_ID',
+  'ILLEGAL_GENERATION',
+  'FENCED_INSTANCE_ID',
+])
+
+/** The broker says that this member has to join anew. A broker that cannot be asked says nothing. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof KafkaJSProtocolError && refusals.has(error.type)
+
+const partitionLost = (error: unknown): void => {
+  if (isRefusal(error)) throw new PartitionLost(error)
 }
 
 /** Kafka is away, or does not answer. It is worth waiting for. */
@@ -137,10 +172,37 @@ const unreadable = (error: unknown): never => {
 /** The consumer's watch and its heartbeats go by this. */
 const tickMillis = 250
 
+/**
+ * What a process has in hand at most, of all its partitions: enough for batches to grow to what the store and the
+ * broker take at once, and little enough to be handled within a session.
+ */
+const inHandLimits = { messages: 1_000, bytes: 8 * 1_024 * 1_024 }
+/** What a message takes in memory beside its key and value: its headers, and objects. */
+const messageOverheadBytes = 1_024
+
+/**
+ * The next fetch waits until what was fetched is handled, or for so long where some of it is slow: under load a fetch
+ * for each few messages costs the broker and the services more than the messages do.
+ */
+const fetchPauseMillis = 10
+
+/** Before a message is handled again that failed and is no dead letter: at first, and at most. */
+const redeliveryPauseMillis = { first: 100, longest: 5_000 }
+
 interface ConnectedAdmin {
   readonly admin: Admin
   readonly disconnect: () => Promise<void>
 }
+
+/** A message on its way to the handler. */
+interface Delivery {
+  readonly incoming: IncomingMessage
+  readonly heartbeat: () => Promise<void>
+  readonly holdOffset: (work: Promise<unknown>) => void
+}
+
+/** Taking a batch over does not take long, unless all that may be in hand is. */
+const batchesTakenConcurrently = 12
 
 interface Client {
   readonly kafka: InstanceType<typeof Kafka>
@@ -270,14 +332,17 @@ export class KafkaConnection {
     const { sessionTimeoutMillis, rebalanceTimeoutMillis, drainMillis, closeMillis } = this.#timings
     const { kafka, sockets } = this.#createClient()
     let stopping = false
+    const stopped = new AbortController()
     const consumer = kafka.consumer({
       groupId: options.groupId,
       allowAutoTopicCreation: false,
       sessionTimeout: sessionTimeoutMillis,
       heartbeatInterval: Math.floor(sessionTimeoutMillis / 3),
+      // A group that a release before this one is in goes by what both know.
+      partitionAssigners: [coPartitionedAssigner, PartitionAssigners.roundRobin],
       rebalanceTimeout: rebalanceTimeoutMillis,
-      // What is fetched is in memory until it is handled: behind a backlog, kafkajs's own 1 MiB of each partition
-      // grew a process by tens of MiB. A message larger than that still comes, by itself.
+      // What is fetched comes on top of what is in hand: behind a backlog, kafkajs's own 1 MiB of each partition grew a
+      // process by tens of MiB. A message larger than that still comes, by itself.
       maxBytesPerPartition: 128 * 1_024,
       maxBytes: 1_024 * 1_024,
       maxWaitTimeInMs: Math.min(1_000, Math.floor(sessionTimeoutMillis / 4)), // an idle one sends no other heartbeats
@@ -286,7 +351,16 @@ export class KafkaConnection {
     })
     const offsets = new OffsetTracker()
     const watch = new ConsumerWatch(this.#timings, 2 * tickMillis)
-    const underWay = new Map<Promise<void>, () => Promise<void>>()
+    const lanes = new Lanes(inHandLimits)
+    const inHand = new Set<Promise<void>>()
+    /** Of messages that are handled, while something of them is not done. */
+    const heldOffsets = new Set<Promise<void>>()
+    const untilHandled = async (): Promise<void> => {
+      await Promise.allSettled(inHand)
+      await Promise.all(heldOffsets)
+    }
+    /** Since the group was divided last: how to tell the broker that this member lives, and what it answered. */
+    let membership: { heartbeat?: () => Promise<void>; lost?: unknown } = {}
 
     const commitOffsets = async (): Promise<void> => {
       const batch = offsets.take()
@@ -297,6 +371,7 @@ export class KafkaConnection {
         failpoint('offsets-committed')
       } catch (error) {
         // Mostly a rebalance under way. What is not committed is delivered again and found done.
+        offsets.notCommitted(batch)
         this.#log.debug({ 'event.name': 'kafka.offsets_not_committed', err: error }, 'offsets not committed')
       }
     }
@@ -304,7 +379,9 @@ export class KafkaConnection {
     let assigned: Readonly<Record<string, readonly number[]>> = {}
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       offsets.clear() // another member may be ahead of us on a partition that came back
+      membership = {} // and what waits for its lane is delivered again, here or there
       assigned = payload.memberAssignment
+      lanes.wakeUp()
       watch.joined()
     })
     consumer.on(consumer.events.REBALANCING, () => void commitOffsets())
@@ -323,33 +400,108 @@ export class KafkaConnection {
       await this.#close(() => consumer.disconnect(), sockets)
       unreadable(error)
     }
-    await consumer.run({
-      autoCommit: false,
-      partitionsConsumedConcurrently: options.concurrency,
-      eachMessage: async (payload) => {
-        // kafkajs still opens the batches that it has fetched before the pause; they are delivered again.
-        if (stopping) return
-        const { topic, partition, message } = payload
-        const incoming = toIncoming(topic, partition, message)
-        const watched = watch.began(incoming)
-        const handling = options.handle(incoming, () => {
+    /** Under the instrumentation, which has started the message's span. */
+    const handle = async (message: KafkaMessage): Promise<void> => {
+      const handling = deliveries.get(message)
+      if (handling) await options.handle(handling.incoming, handling.heartbeat, handling.holdOffset)
+    }
+    const deliveries = new WeakMap<KafkaMessage, Delivery>()
+
+    /** Until it is handled, or is somebody else's to handle. Never rejects. */
+    const handleInLane = async (
+      batch: FetchedBatch,
+      message: KafkaMessage,
+      incoming: IncomingMessage,
+      own: typeof membership,
+      done: () => void,
+    ) => {
+      const isOver = (): boolean => stopping || own !== membership
+      if (isOver()) return
+      const held: Promise<unknown>[] = []
+      const watched = watch.began(incoming)
+      deliveries.set(message, {
+        incoming,
+        holdOffset: (work) => {
+          work.catch(() => undefined) // looked at below, once the message is handled
+          held.push(work)
+        },
+        heartbeat: async () => {
           watched.tried()
-          return payload.heartbeat().catch(partitionLost)
-        })
-        underWay.set(handling, () => payload.heartbeat())
+          if (own !== membership) throw new PartitionLost(new Error('the group was divided anew'))
+          await batch.heartbeat().catch(partitionLost)
+        },
+      })
+      for (let pauseMillis = redeliveryPauseMillis.first; ; pauseMillis *= 2) {
+        held.length = 0
         try {
-          await handling
-          offsets.handled(topic, partition, message.offset)
+          await batch.eachMessage(message)
           watched.handled()
+          // Not handled to the end while something of it is not done: then it is delivered again after a restart.
+          const remembering = Promise.all(held).then(done, () => undefined)
+          heldOffsets.add(remembering)
+          void remembering.then(() => heldOffsets.delete(remembering))
+          return
         } catch (error) {
-          watched.failed()
-          // kafkajs joins its group again when it sees its own error.
-          throw error instanceof PartitionLost ? error.cause : error
-        } finally {
-          underWay.delete(handling)
+          if (isOver() || error instanceof PartitionLost) {
+            watched.failed()
+            return
+          }
+          this.#log.warn(
+            { 'event.name': 'kafka.message_redelivered', ...placeOf(incoming), err: error },
+            'handled again after a pause',
+          )
+          const { signal } = stopped
+          await delay(Math.min(pauseMillis, redeliveryPauseMillis.longest), undefined, { signal }).catch(
+            () => undefined,
+          )
+          if (isOver()) {
+            watched.failed()
+            return
+          }
         }
-      },
-    })
+      }
+    }
+
+    const take = async (batch: FetchedBatch): Promise<void> => {
+      const { topic, partition, messages, lastOffset } = batch
+      membership.heartbeat = batch.heartbeat
+      const own = membership
+      const goesOn = (): boolean => {
+        if (own.lost !== undefined) throw own.lost as Error // kafkajs joins its group again when it sees its own error
+        return !stopping && own === membership // what is not begun is delivered again
+      }
+      const taken: Promise<void>[] = []
+      for (const message of messages) {
+        if (!goesOn()) return
+        const incoming = toIncoming(topic, partition, message)
+        if (options.concerns?.(incoming) === false) {
+          offsets.passed(topic, partition, message.offset)
+          continue
+        }
+        const bytes = messageOverheadBytes + (message.value?.length ?? 0)
+        while (!lanes.hasRoomFor(bytes)) {
+          await lanes.changed()
+          if (!goesOn()) return
+        }
+        const done = offsets.began(topic, partition, message.offset)
+        const handled = lanes.enter(incoming.key, bytes, () => {
+          const handling = handleInLane(batch, message, incoming, own, done)
+          inHand.add(handling)
+          return handling.finally(() => inHand.delete(handling))
+        })
+        taken.push(handled)
+      }
+      offsets.passed(topic, partition, lastOffset)
+      if (taken.length > 0) await Promise.race([Promise.all(taken), delay(fetchPauseMillis)])
+    }
+
+    await withBatchesTakenBy(take, () =>
+      consumer.run({
+        autoCommit: false,
+        partitionsConsumedConcurrently: batchesTakenConcurrently,
+        eachMessage: ({ message }) => handle(message),
+      }),
+    )
 
     const commitTimer = setInterval(() => void commitOffsets(), options.offsetCommitIntervalMillis)
     let tickedAt = performance.now()
@@ -362,10 +514,16 @@ export class KafkaConnection {
         countStall(options.groupId, stall.code)
         options.onFatal(stall)
       }
-      // kafkajs sends a heartbeat after each message only, and one may take longer than a session. It minds the
-      // interval itself, and a refusal comes back with the next heartbeat.
-      const [heartbeat] = underWay.values()
-      heartbeat?.().catch(() => undefined)
+      // kafkajs sends heartbeats between fetches only, and while all that may be in hand is, it does not fetch. It minds
+      // the interval itself.
+      if (inHand.size > 0) {
+        const own = membership
+        own.heartbeat?.().catch((error: unknown) => {
+          if (!isRefusal(error)) return
+          own.lost = error
+          lanes.wakeUp()
+        })
+      }
     }, tickMillis)
 
     let admin: Promise<ConnectedAdmin> | undefined
@@ -381,6 +539,7 @@ export class KafkaConnection {
       },
       stop: async () => {
         stopping = true
+        stopped.abort()
         clearInterval(commitTimer)
         await admin?.then(({ disconnect }) => disconnect()).catch(() => undefined)
         // consumer.stop() leaves the group, after which no offset can be committed: so pause, finish, commit.
@@ -390,11 +549,12 @@ export class KafkaConnection {
           // After a crash there is nothing to pause.
         }
         try {
-          await within(drainMillis, 'messages in hand', Promise.allSettled(underWay.keys()))
-          await within(closeMillis, 'the last offsets', commitOffsets())
+          lanes.wakeUp()
+          await within(drainMillis, 'messages in hand', untilHandled())
         } catch (error) {
           this.#log.warn({ 'event.name': 'kafka.not_drained', err: error }, 'what is left is delivered again')
         }
+        await within(closeMillis, 'the last offsets', commitOffsets()).catch(() => undefined)
         clearInterval(tickTimer)
         await this.#close(() => consumer.disconnect(), sockets)
       },
@@ -423,6 +583,7 @@ async function lagOf(
 }
 
 export function toIncoming(topic: string, partition: number, message: KafkaMessage): IncomingMessage {
+  const unreadableBatch = unreadableBatchOf(message)
   return {
     topic,
     partition,
@@ -431,5 +592,6 @@ export function toIncoming(topic: string, partition: number, message: KafkaMessa
     key: message.key?.toString(),
     value: message.value,
     headers: readableHeaders(message.headers),
+    ...(unreadableBatch && { unreadableBatch }),
   }
 }

@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
+import './quirks/before-kafkajs.ts'
 import type { EachMessagePayload } from 'kafkajs'
 import kafkajs from 'kafkajs'
 import { forgetActiveSpan } from '../telemetry/span-processors.ts'

@@ -2,7 +2,7 @@ import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { propagation, SpanStatusCode } from '@opentelemetry/api'
 import { createPropagator } from '../../telemetry/propagation.ts'
 import { recordSpans } from '../../telemetry/recorded-spans.ts'
-import { PoisonMessage } from '../cloud-events.ts'
+import { fromMessage, PoisonMessage } from '../cloud-events.ts'
 import { handlingOf, incoming } from '../handling-for-tests.ts'
 import type { Handler } from '../handler.ts'
 import type { SendDeadLetter } from './dead-letter.ts'
@@ -144,6 +144,23 @@ describe('the dead-letter topic', () => {
       letters.map(({ key, value }) => [key, value]),
       [[null, null]],
     )
+  })
+
+  it('gets a batch that could not be read as its place: the first and the last offset, and no content', async () => {
+    const { letters, send } = mailbox()
+    const unreadableBatch = { firstOffset: '40', lastOffset: '42', records: 3, error: new Error('corrupt') }
+    const message = incoming({ key: undefined, value: null, headers: {}, unreadableBatch })
+    const { handling, lines } = handlingOf(message)
+    const readMessage: Handler = (each) => new Promise(() => fromMessage(each.message))
+    await deadLettered('sagascope-users', send)(readMessage)(handling)
+    const [letter] = letters
+    deepEqual([letter?.key, letter?.value], [null, null])
+    const headers = letter?.headers ?? {}
+    equal(headers['dead-letter-id'], 'sagascope-users/orders/3/40')
+    equal(headers['dead-letter-origin-offset'], '40')
+    equal(headers['dead-letter-origin-last-offset'], '42')
+    equal(headers['dead-letter-error-code'], 'unreadable_batch')
+    equal(lines[0]?.['dead_letter.id'], headers['dead-letter-id'])
   })
 
   it('gets the name of an error that has no code, and not all of a long message', async () => {

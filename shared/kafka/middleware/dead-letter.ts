@@ -4,7 +4,7 @@ import { countDeadLetter } from '../../telemetry/saga-metrics.ts'
 import { traceparentOf } from '../../telemetry/traceparent.ts'
 import type { IncomingMessage } from '../cloud-events.ts'
 import type { DeadLetterHeader } from '../dead-letter-headers.ts'
-import { deadLetterIdOf, withoutDeadLetterHeaders } from '../dead-letter-headers.ts'
+import { deadLetterIdOf, originOf, withoutDeadLetterHeaders } from '../dead-letter-headers.ts'
 import { isRetriable } from '../failure.ts'
 import type { Handling, Middleware } from '../handler.ts'
 import type { Headers } from '../headers.ts'
@@ -47,7 +47,7 @@ export const deadLettered = (
         {
           'event.name': 'message.dead_lettered',
           err: error,
-          'dead_letter.id': deadLetterIdOf(consumerGroup, handling.message),
+          'dead_letter.id': deadLetterIdOf(consumerGroup, originOf(handling.message)),
           attempts: handling.attempts.made,
         },
         'put on the dead-letter topic',
@@ -76,10 +76,11 @@ function markSpan(error: Error): void {
 function toDeadLetter({ message, attempts }: Handling, failure: Failure): OutgoingLetter {
   const { consumerGroup, error, at } = failure
   const origin: Partial<Record<DeadLetterHeader, string | undefined>> = {
-    'dead-letter-id': deadLetterIdOf(consumerGroup, message),
+    'dead-letter-id': deadLetterIdOf(consumerGroup, originOf(message)),
     'dead-letter-origin-topic': message.topic,
     'dead-letter-origin-partition': String(message.partition),
-    'dead-letter-origin-offset': message.offset,
+    'dead-letter-origin-offset': originOf(message).offset,
+    'dead-letter-origin-last-offset': message.unreadableBatch?.lastOffset,
     'dead-letter-consumer-group': consumerGroup,
     'dead-letter-error-code': codeOf(error),
     'dead-letter-error-message': error.message.slice(0, 1_000),

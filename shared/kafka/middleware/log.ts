@@ -4,14 +4,15 @@ import { checkoutNamedBy, eventTypeOf, messageIdOf } from '../public-names.ts'
 /** One line for each message handled: what it was, where it lay, what became of it, how long it took. */
 export const logged: Middleware = (next) => async (handling) => {
   const { message } = handling
-  const log = handling.log.child({
+  const named = {
     'saga.id': checkoutNamedBy(message),
     'messaging.destination.name': message.topic,
     'messaging.destination.partition.id': String(message.partition),
     'messaging.kafka.offset': message.offset,
     'messaging.message.id': messageIdOf(message),
     'cloudevents.event_type': eventTypeOf(message),
-  })
+  }
+  const log = handling.log.child(named, true) // plain fields: a tenth of what a full child costs
   const startedAt = performance.now()
   const durationMillis = () => Math.round((performance.now() - startedAt) * 100) / 100
   try {

@@ -33,8 +33,8 @@ export interface Assignment {
   committed: number
   /** Grows whenever the partition is given to a member. */
   generation: number
-  /** True while a message is being handled: the next one waits. */
-  busy: boolean
+  /** Offsets of the messages that its reader has not handled to the end. */
+  inHand: Set<number>
   /** True while nothing is fetched, for whatever reason. */
   delayed: boolean
   /** Offsets whose messages have been handled to the end at least once. */
@@ -96,6 +96,17 @@ export class Broker {
     })
   }
 
+  /** Group, partition and offset of messages that their group has not handled, although it should have. */
+  get notHandled(): readonly string[] {
+    return this.assignments.flatMap(({ service, topic, partition, log, handled }) =>
+      log.flatMap(({ recorded }, offset) =>
+        concerns(service, recorded) && !handled.has(offset)
+          ? [`${service} ${topic}/${partition}@${offset}`]
+          : [],
+      ),
+    )
+  }
+
   #partitionOf({ key }: ProducerMessage): number {
     if (this.#partitioning === 'one for each message') return this.messages.length
     // By the order in which keys appear, and not by a hash of them: they differ from run to run.
@@ -120,7 +131,7 @@ export class Broker {
         position: 0,
         committed: 0,
         generation: 0,
-        busy: false,
+        inHand: new Set(),
         delayed: false,
         handled: new Set(),
       })
@@ -131,11 +142,11 @@ export class Broker {
 
 /**
  * Passes over what does not concern the group.
- * @returns the next message to handle and its offset; undefined when there is none, or it has to wait
+ * @returns the next message to handle and its offset; undefined when there is none, or nothing is fetched
  */
 export function nextOf(assignment: Assignment): (Logged & { readonly offset: number }) | undefined {
-  const { service, log, busy, delayed } = assignment
-  if (busy || delayed) return undefined
+  const { service, log, delayed } = assignment
+  if (delayed) return undefined
   for (; ; assignment.position++) {
     const logged = log[assignment.position]
     if (!logged) return undefined
@@ -148,7 +159,7 @@ export function assignTo(assignment: Assignment, member: Member): void {
   assignment.member = member
   assignment.position = assignment.committed
   assignment.generation += 1
-  assignment.busy = false
+  assignment.inHand = new Set()
 }
 
 const toIncoming = (

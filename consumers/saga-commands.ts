@@ -14,8 +14,16 @@ export const points: readonly Point[] = [
   'after consult',
   'before insert',
   'after insert',
-  'before publish',
-  'after publish',
+  'before settle',
+  'after settle',
+  'before renew',
+  'after renew',
+  'before send',
+  'after send',
+  'before look',
+  'after look',
+  'before recover',
+  'after recover',
   'before mark',
   'after mark',
   'before offset commit',
@@ -35,16 +43,29 @@ const always = () => true
 const hasCheckouts = (saga: SagaModel) => saga.checkouts.length > 0
 const hasMessages = (saga: SagaModel) => saga.broker.messages.length > 0
 const canDeliver = (saga: SagaModel) => saga.canDeliver
+const canSettle = (saga: SagaModel) => saga.canSettle
 const canGoOn = (saga: SagaModel) => saga.canGoOn
 
 export const kinds: readonly Kind[] = [
   { name: 'request', weight: 10, canAct: always, act: (saga, ...args) => saga.request(...args) },
   { name: 'deliver', weight: 24, canAct: canDeliver, act: (saga, ...args) => saga.deliver(...args) },
   { name: 'go on', weight: 8, canAct: canGoOn, act: (saga, ...args) => saga.goOn(...args) },
-  { name: 'lose connection', weight: 4, canAct: canGoOn, act: (saga, which) => saga.loseConnection(which) },
+  {
+    name: 'lose connection',
+    weight: 4,
+    canAct: canGoOn,
+    act: (saga, ...args) => saga.loseConnection(...args),
+  },
+  { name: 'settle', weight: 6, canAct: canSettle, act: (saga, ...args) => saga.settle(...args) },
+  {
+    name: 'go on though dead',
+    weight: 3,
+    canAct: canGoOn,
+    act: (saga, ...args) => saga.goOnThoughDead(...args),
+  },
   { name: 'expire', weight: 3, canAct: hasCheckouts, act: (saga, ...args) => saga.expire(...args) },
   { name: 'sweep', weight: 3, canAct: hasCheckouts, act: (saga, ...args) => saga.sweep(...args) },
-  { name: 'mark', weight: 2, canAct: hasCheckouts, act: (saga, ...args) => saga.mark(...args) },
+  { name: 'beat', weight: 2, canAct: hasCheckouts, act: (saga, ...args) => saga.beat(...args) },
   {
     name: 'commit offsets',
     weight: 2,
@@ -99,7 +120,7 @@ const fate: fc.Arbitrary<Fate> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({
-      then: fc.constantFrom('stalls', 'crashes'),
+      then: fc.constantFrom('stalls', 'stalls', 'crashes', 'crashes', 'loses its connection'),
       at: fc.constantFrom(...points, ...longest),
     }),
   },
@@ -140,7 +161,6 @@ export const settings: fc.Arbitrary<SagaSettings> = fc.record({
   partitioning: fc.constantFrom('by checkout', 'one for each message'),
   members: fc.constantFrom(1, 2),
   expiresInRound: fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined }),
-  looksFirst: fc.boolean(),
 })
 
 export const unfinished = fc.constantFrom<Unfinished[]>(

@@ -1,7 +1,7 @@
 /**
- * The whole saga in memory. Real are the deciders and what they consult, the kernel, the outbox, the messages on
- * the wire, the offsets' tracker and the gateway's way to a checkout; modelled are the store (saga-store.ts),
- * the broker (saga-broker.ts), processes with their memory, and the outside world. Whoever drives it decides what
+ * The whole saga in memory. Real are the services' logic, the kernel with what it remembers, how appends are settled,
+ * the reactor, the outbox, the messages on the wire, lanes and the offsets' tracker, and the gateway's way to a
+ * checkout; modelled are the database (saga-store.ts), the broker (saga-broker.ts), processes, deadlines, and the outside world. Whoever drives it decides what
  * happens next, so every interleaving can be reached; nothing here has a clock or chance of its own.
  *
  * What it assumes, each to be kept true by what it stands for:
@@ -10,39 +10,51 @@
  *   long as it likes: a process may be taken for dead that only stands still.
  * - A message that was sent is in its topic once or several times; one whose send failed may be.
  * - A process that crashes loses what it remembers, and another takes over from what was committed.
+ * - An insert whose connection is lost is in the store or not, and its process asks again until it knows.
+ * - A process may be taken for dead at any time, whether it is or not; nobody stands still for the hour after which a
+ *   dead writer is forgotten.
  * - The register and the network are idempotent under the checkout id (saga-outside-world.ts).
  */
 import { ok } from 'node:assert/strict'
 import type { CheckoutRequest } from '../gateway/checkout-request.ts'
-import type { Claim as KeyClaim } from '../gateway/idempotency.ts'
-import { chooseCheckoutId, writeRequest } from '../gateway/request-checkout.ts'
+import { checkoutIdFor } from '../gateway/idempotency.ts'
+import { writeRequest } from '../gateway/request-checkout.ts'
 import { Outbox } from '../producers/outbox/outbox.ts'
-import type { Decider, Input } from '../shared/saga/decider.ts'
 import type { Order, RecordedEvent, SagaEvent, Service } from '../shared/saga/events.ts'
 import { services, topics } from '../shared/saga/events.ts'
-import type { Answered, Question } from '../shared/kernel/answer.ts'
-import { answer } from '../shared/kernel/answer.ts'
-import type { RecentStreams } from '../shared/kernel/recent-streams.ts'
+import { isAnswered } from '../shared/saga/flow.ts'
+import type { Question } from '../shared/kernel/react.ts'
+import { StreamCache } from '../shared/kernel/stream-cache.ts'
+import { Writer } from '../shared/kernel/writers.ts'
 import type { ProducerMessage } from '../shared/kafka/kafka.ts'
+import { Lanes } from '../shared/kafka/lanes.ts'
 import { OffsetTracker } from '../shared/kafka/offset-tracker.ts'
 import type { EventStore } from '../shared/kernel/event-store.ts'
 import type { Logger } from '../shared/telemetry/logger.ts'
 import type { DeadlinePassed } from './checkout/decider.ts'
-import { checkout } from './checkout/decider.ts'
-import { opensOrders, orders } from './orders/decider.ts'
-import { consultNetwork } from './payments/consult.ts'
-import { payments } from './payments/decider.ts'
+import { checkoutLogic } from './checkout/logic.ts'
+import { ordersLogic } from './orders/logic.ts'
+import { paymentsLogic } from './payments/logic.ts'
+import type { ServiceLogic } from './runtime/reactor.ts'
+import { reactAndPublish } from './runtime/reactor.ts'
 import type { Assignment, Member, Partitioning } from './saga-broker.ts'
 import { assignTo, Broker, nextOf } from './saga-broker.ts'
 import type { Claim } from './saga-outside-world.ts'
 import { InMemoryEmailRegister, InMemoryPaymentNetwork } from './saga-outside-world.ts'
-import type { Outcome, StoredCommit } from './saga-store.ts'
+import type { StoredCommit } from './saga-store.ts'
 import { ModelStore } from './saga-store.ts'
 import type { Point } from './saga-tasks.ts'
-import { ConnectionLost, goOn, loseConnection, start, Task, touch } from './saga-tasks.ts'
-import { perhapsUnpublished, recentStreamsOf } from './service.ts'
-import { consultRegister } from './users/consult.ts'
-import { users } from './users/decider.ts'
+import {
+  ConnectionLost,
+  currentTask,
+  goOn,
+  loseConnection,
+  settled,
+  start,
+  Task,
+  touch,
+} from './saga-tasks.ts'
+import { usersLogic } from './users/logic.ts'
 
 /** What somebody asks for at the gateway. */
 export interface CheckoutPlan {
@@ -59,15 +71,11 @@ export interface SagaSettings {
   readonly members: 1 | 2
   /** After how many rounds of coming to rest all deadlines pass, if they do. */
   readonly expiresInRound: number | undefined
-  /**
-   * Whether a message that was answered is recognised before anything else is done, as the kernel does; otherwise
-   * only the unique index tells, after it was decided once more.
-   */
-  readonly looksFirst: boolean
 }
 
 /** What becomes of a piece of work; undefined: it is done in one go. */
-export type Fate = { readonly then: 'stalls' | 'crashes'; readonly at: Point } | undefined
+export type Fate =
+  { readonly then: 'stalls' | 'crashes' | 'loses its connection'; readonly at: Point } | undefined
 
 /**
  * What becomes of the work that has stalled, when all else is brought to rest: its message waits for it, or is
@@ -94,15 +102,30 @@ interface Process {
   readonly service: Service
   /** Which of its group's members it is; undefined for the gateway. */
   readonly member: Member | undefined
+  readonly store: EventStore
   readonly outbox: Outbox
-  /** What the outbox's timer for marks calls. */
-  readonly mark: () => void
   readonly offsets: OffsetTracker
-  readonly recent: RecentStreams
-  isSweeping: boolean
+  readonly lanes: Lanes
+  readonly cache: StreamCache<unknown>
+  /** Appends whose outcome is unknown, about to be tried again. */
+  unsettled: Unsettled[]
+  /** Set when it shows life for the first time. */
+  started: Promise<void> | undefined
+  isTicking: boolean
+  /** Checkouts whose expiry is under way. */
+  readonly expiring: Set<string>
 }
 
-const aLongTimeMillis = 3_600_000
+interface Unsettled {
+  /** That the append was part of. */
+  readonly task: Task<Process>
+  readonly tryAgain: () => void
+}
+
+type Logic = ServiceLogic<unknown, SagaEvent, SagaEvent | DeadlinePassed, unknown>
+
+/** So that a writer is taken for dead when its sign of life is the same at two looks. */
+const leaseMillis = 1_000
 
 export class SagaModel {
   readonly register = new InMemoryEmailRegister()
@@ -120,8 +143,7 @@ export class SagaModel {
 
   readonly #settings: SagaSettings
   readonly #stores: Record<Service, ModelStore>
-  readonly #react: Record<Service, React>
-  readonly #keys = new Map<string, KeyClaim>()
+  readonly #logic: Record<Service, Logic>
   /** Ids of the commits that are on their topic. */
   readonly #published = new Set<string>()
   /** Checkouts whose deadline has passed and is not dealt with. */
@@ -130,15 +152,24 @@ export class SagaModel {
   #tasks: Task<Process>[] = []
   #rounds = 0
   #nowMillis = Date.UTC(2026, 10, 23)
+  /** Of the leases. */
+  #clockMillis = 0
+  /** Of processes, so far. */
+  #lives = 0
+  readonly #log = {
+    info: () => this.met.add('swept'),
+    warn: ({ err }: { readonly err: unknown }) => {
+      if (!(err instanceof ConnectionLost)) this.faults.push(err)
+    },
+  } as unknown as Logger
 
   constructor(settings: SagaSettings) {
     this.#settings = settings
     this.broker = new Broker(settings.partitioning, settings.members)
     const storeOf = (service: Service) =>
       new ModelStore(service, {
-        showsCauses: settings.looksFirst,
         onInsert: (commit) => this.#inserted(commit),
-        onOutcome: (outcome: Outcome) => this.met.add(outcome),
+        onOutcome: (outcome) => this.met.add(outcome),
       })
     this.#stores = {
       users: storeOf('users'),
@@ -146,12 +177,16 @@ export class SagaModel {
       payments: storeOf('payments'),
       checkout: storeOf('checkout'),
     }
-    const notAsked = () => Promise.resolve(undefined)
-    this.#react = {
-      users: this.#reaction('users', users, consultRegister(this.register)),
-      orders: this.#reaction('orders', orders, notAsked, opensOrders),
-      payments: this.#reaction('payments', payments, consultNetwork(this.network)),
-      checkout: this.#reaction('checkout', checkout, notAsked),
+    // Deadlines pass when a command says so, and the process that hears of it is any.
+    const deadlines = {
+      enter: () => Promise.resolve(),
+      settle: (checkoutId: string) => this.#due.delete(checkoutId),
+    }
+    this.#logic = {
+      users: consultingAsTask(usersLogic(this.register)),
+      orders: consultingAsTask(ordersLogic),
+      payments: consultingAsTask(paymentsLogic(this.network)),
+      checkout: consultingAsTask(checkoutLogic(deadlines)),
     }
     this.#processes = [
       this.#startProcess('gateway', 'checkout', undefined),
@@ -171,16 +206,10 @@ export class SagaModel {
     const body: CheckoutRequest = { user: { email, name: 'Ada' }, order, payment: { token } }
     const process = this.#processes[0] as Process
     return this.#runBeyond(process, `request under ${key}`, fate, async () => {
-      const register = {
-        store: this.#stores.checkout,
-        keys: { claim: (_key: string, claim: KeyClaim) => touch('claim', () => this.#claimKey(key, claim)) },
-        now: () => this.#now(),
-        deadlineMillis: 60_000,
-      }
-      const checkoutId = await chooseCheckoutId(register, body, key)
-      const { commit, isNew } = await writeRequest(register, checkoutId, body)
-      this.accepted.set(key, [...(this.accepted.get(key) ?? []), checkoutId])
-      if (isNew) await process.outbox.publish(commit)
+      const register = { store: process.store, now: () => this.#now(), deadlineMillis: 60_000 }
+      const { commit } = await writeRequest(register, checkoutIdFor(key), body)
+      this.accepted.set(key, [...(this.accepted.get(key) ?? []), commit.checkoutId])
+      await process.outbox.publish(commit)
     })
   }
 
@@ -191,6 +220,15 @@ export class SagaModel {
   /** The next message of a partition comes to the member that reads it. */
   deliver(which: number, fate: Fate): Promise<string> {
     return this.#deliverFrom(pick(this.#deliverable, which), fate)
+  }
+
+  get canSettle(): boolean {
+    return this.#unsettled.length > 0
+  }
+
+  /** An append whose outcome is unknown is tried again. */
+  settle(which: number, fate: Fate): Promise<string> {
+    return this.#settle(pick(this.#unsettled, which), fate)
   }
 
   get canGoOn(): boolean {
@@ -204,12 +242,25 @@ export class SagaModel {
     return this.#meet(task, `go on to ${task.what}`, fate)
   }
 
+  /** The same, when it was taken for dead meanwhile; some die for good after an insert of which nobody is told. */
+  async goOnThoughDead(which: number, fate: Fate): Promise<string> {
+    const aboutToInsert = this.#stalled.filter(({ waiting }) => waiting?.at === 'before insert')
+    const task = pick(aboutToInsert.length > 0 ? aboutToInsert : this.#stalled, which)
+    const others = this.#processes.filter(
+      (each) => each !== task.process && each.service === task.process.service,
+    )
+    const swept = others.length > 0 ? `${await this.#sweep(pick(others, which))}; ` : ''
+    const then = fate ?? (which % 2 === 0 ? ({ then: 'crashes', at: 'after insert' } as const) : undefined)
+    await goOn(task, then?.at)
+    return this.#meet(task, `${swept}go on though dead to ${task.what}`, then)
+  }
+
   /** Work that has stalled loses its connection: what it was about to do is refused, or what it did unheard of. */
-  async loseConnection(which: number): Promise<string> {
+  async loseConnection(which: number, fate: Fate): Promise<string> {
     const task = pick(this.#stalled, which)
     const at = task.waiting?.at
-    await loseConnection(task)
-    return this.#meet(task, `lose the connection ${at} to ${task.what}`)
+    await loseConnection(task, fate?.at)
+    return this.#meet(task, `lose the connection ${at} to ${task.what}`, fate)
   }
 
   /** A producer's retry, or a redrive: the same message once more. */
@@ -230,10 +281,19 @@ export class SagaModel {
   rebalance(which: number): string {
     const assignment = pick(this.broker.assignments, which)
     const member = this.#otherThan(assignment.member)
-    for (const { service, offsets } of this.#processes) if (service === assignment.service) offsets.clear()
-    if (assignment.busy) this.met.add('a zombie')
-    assignTo(assignment, member)
+    assignment.member = member
+    this.#divideAgain(assignment.service)
     return `rebalance ${nameOf(assignment)} to #${member}`
+  }
+
+  /** All members of a group read on from what was committed. */
+  #divideAgain(service: Service): void {
+    for (const process of this.#processes) if (process.service === service) process.offsets.clear()
+    for (const assignment of this.broker.assignments) {
+      if (assignment.service !== service) continue
+      if (assignment.inHand.size > 0) this.met.add('a zombie')
+      assignTo(assignment, assignment.member)
+    }
   }
 
   crash(which: number): string {
@@ -242,14 +302,16 @@ export class SagaModel {
     return `crash ${process.name}`
   }
 
-  mark(which: number, fate: Fate): Promise<string> {
-    return this.#mark(pick(this.#processes, which), fate)
+  /** A process shows life, and looks at the others. */
+  beat(which: number, fate: Fate): Promise<string> {
+    return this.#tick(pick(this.#processes, which), fate)
   }
 
   commitOffsets(which: number, fate: Fate): Promise<string> {
     return this.#commitOffsets(pick(this.#processes, which), fate)
   }
 
+  /** A process takes all others for dead. */
   sweep(which: number, fate: Fate): Promise<string> {
     return this.#sweep(pick(this.#processes, which), fate)
   }
@@ -275,11 +337,11 @@ export class SagaModel {
   rewind(which: number): string {
     const assignment = pick(this.broker.assignments, which)
     assignment.committed = 0
-    assignTo(assignment, assignment.member)
+    this.#divideAgain(assignment.service)
     return `rewind ${nameOf(assignment)}`
   }
 
-  /** Brings the saga to rest: all is handled, published and marked. */
+  /** Brings the saga to rest: all is handled, published and settled. */
   async rest(unfinished: Unfinished): Promise<void> {
     const stalled = unfinished === 'goes on' ? [] : this.#stalled
     await this.#calm(stalled, unfinished === 'stalls, is replaced')
@@ -289,7 +351,7 @@ export class SagaModel {
       for (const { process } of stalled) if (this.#processes.includes(process)) this.#crash(process)
     }
     await this.#calm()
-    await Promise.all(this.#processes.map((process) => this.#commitOffsets(process)))
+    for (const process of this.#processes) await this.#commitOffsets(process)
   }
 
   /** Every message comes once more, as a copy and from the start, and every deadline passes. */
@@ -316,43 +378,52 @@ export class SagaModel {
     return services.flatMap((service) => this.#stores[service].answeredAgain)
   }
 
-  #reaction<State, Event extends SagaEvent, Asked, Reply>(
-    service: Service,
-    decider: Decider<State, Input<Asked, Reply>, Event>,
-    consult: (question: Input<Asked>, state: State) => Promise<Reply>,
-    opensStream?: (event: Asked) => boolean,
-  ): React {
-    const logic = {
-      decider,
-      ...(opensStream && { opensStream }),
-      consult: (question: Input<Asked>, state: State) => touch('consult', () => consult(question, state)),
-    }
-    // What comes was routed by the flow table, so it is what the decider accepts.
-    return (question, recent) =>
-      answer(asEventStore(this.#stores[service]), logic, question as Question<Asked>, {
-        recent,
-        now: () => this.#now(),
+  /** Live writers whose watermark is not at their last commit. */
+  get watermarksBehind(): readonly string[] {
+    return this.#processes
+      .filter(({ store: { writer }, service }) => {
+        const written = this.#stores[service].writers.publishedTo(writer.id)
+        return !writer.hasNothingPending || written !== writer.publishedTo
       })
+      .map(({ name }) => name)
   }
 
-  /** As consumers/service.ts and its retry do. */
-  async #handle(process: Process, question: Question<SagaEvent | DeadlinePassed>): Promise<void> {
+  /**
+   * As consumers/runtime/service.ts and its retry do.
+   * @returns false when it is another's to handle
+   */
+  async #handle(
+    { service, store, outbox, cache }: Process,
+    question: Question<SagaEvent | DeadlinePassed>,
+    isOver: () => boolean,
+  ): Promise<boolean> {
+    const { checkoutId, event } = question
+    const logic = this.#logic[service]
+    const reactor = { store, logic, outbox, now: () => this.#now() }
     for (;;) {
       try {
-        const isExpiry = question.event.type === 'DeadlinePassed'
-        const recent = isExpiry ? undefined : process.recent
-        const remembered = recent?.find(question.checkoutId)
-        const answered = await this.#react[process.service](question, recent)
-        if (answered) {
-          const { commit, stream } = answered
-          if (remembered) this.met.add(stream === remembered ? 'remembered' : 'remembered and overtaken')
-          const earlier = isExpiry ? stream.commits : perhapsUnpublished(process.service, stream)
-          const isPublished = await process.outbox.publish(commit, earlier)
-          if (isPublished) recent?.keepPublished(stream, commit)
+        if (event.type === 'DeadlinePassed') {
+          await reactAndPublish(reactor, question)
+          return true
         }
-        return
+        await logic.remember?.(question)
+        if (!isAnswered(service, event.type)) {
+          const stream = logic.expects?.(question)
+          if (stream) cache.keep(checkoutId, stream)
+          return true
+        }
+        const known = cache.find(checkoutId)
+        await reactAndPublish({ ...reactor, cache }, question, {
+          onCommitted: ({ commit }) => {
+            logic.onCommit?.(commit)
+            if (known)
+              this.met.add(commit.version === known.version + 1 ? 'remembered' : 'remembered and overtaken')
+          },
+        })
+        return true
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw error
+        if (isOver()) return false
       }
     }
   }
@@ -360,19 +431,34 @@ export class SagaModel {
   #deliverFrom(assignment: Assignment, fate?: Fate): Promise<string> {
     const next = nextOf(assignment)
     ok(next, 'nothing to deliver')
-    const { service, topic, partition, member, generation, handled } = assignment
-    const { offset, recorded } = next
+    const { service, topic, partition, member, generation, handled, inHand } = assignment
+    const { offset, recorded, message } = next
     const process = this.#processOf(service, member)
+    const isOver = (): boolean => assignment.generation !== generation
     if (handled.has(offset)) this.met.add('a redelivery')
     assignment.position = offset + 1
-    assignment.busy = true
+    inHand.add(offset)
+    const done = process.offsets.began(topic, partition, offset.toString())
+    const { id: causedBy, checkoutId, event, time } = recorded
+    // Where messages come in no order at all, no lane gives them one.
+    const lane = this.#settings.partitioning === 'by checkout' ? (message.key ?? undefined) : undefined
     const what = `deliver ${this.#inWords(recorded)} to ${process.name}`
     return this.#runBeyond(process, what, fate, async () => {
-      const { id: causedBy, checkoutId, event } = recorded
-      await this.#handle(process, { causedBy, checkoutId, event })
-      handled.add(offset)
-      process.offsets.handled(topic, partition, offset.toString())
-      if (assignment.generation === generation) assignment.busy = false
+      const lined = { isWaiting: true }
+      const handling = process.lanes.enter(lane, 0, async () => {
+        lined.isWaiting = false
+        if (isOver()) return
+        try {
+          if (!(await this.#handle(process, { causedBy, checkoutId, event, time }, isOver))) return
+          handled.add(offset)
+          inHand.delete(offset)
+          done()
+        } catch (error) {
+          this.faults.push(error)
+        }
+      })
+      if (lined.isWaiting) this.met.add('waits for its lane')
+      await handling
     })
   }
 
@@ -380,30 +466,47 @@ export class SagaModel {
     const process = this.#processOf('checkout', member)
     const what = `expire ${this.#nameOfCheckout(checkoutId)} in ${process.name}`
     return this.#runBeyond(process, what, fate, async () => {
+      process.expiring.add(checkoutId)
       const event = { type: 'DeadlinePassed' } as const
-      await this.#handle(process, { causedBy: `deadline/${checkoutId}`, checkoutId, event })
+      await this.#handle(process, { causedBy: `deadline/${checkoutId}`, checkoutId, event }, () => false)
       this.#due.delete(checkoutId)
+      process.expiring.delete(checkoutId)
     })
   }
 
+  #tick(process: Process, fate?: Fate): Promise<string> {
+    return this.#lookAfter(process, 'beat', fate, () => process.outbox.tick())
+  }
+
   #sweep(process: Process, fate?: Fate): Promise<string> {
-    const later = new Date(this.#nowMillis + aLongTimeMillis)
-    return this.#run(process, `sweep in ${process.name}`, fate, async () => {
-      if (process.isSweeping) return
-      process.isSweeping = true
+    return this.#lookAfter(process, 'sweep', fate, async () => {
+      await process.outbox.tick()
+      this.#clockMillis += leaseMillis
+      await process.outbox.tick()
+    })
+  }
+
+  /** A process does one such thing at a time. */
+  #lookAfter(process: Process, name: string, fate: Fate, work: () => Promise<void>): Promise<string> {
+    return this.#run(process, `${name} of ${process.name}`, fate, async () => {
+      if (process.isTicking) return
+      process.isTicking = true
       try {
-        if ((await process.outbox.sweep(later)) > 0) this.met.add('swept')
+        await work()
       } finally {
-        process.isSweeping = false
+        process.isTicking = false
       }
     })
   }
 
-  #mark(process: Process, fate?: Fate): Promise<string> {
-    return this.#run(process, `mark in ${process.name}`, fate, async () => {
-      process.mark()
-      await Promise.resolve()
-    })
+  async #settle(unsettled: Unsettled, fate?: Fate): Promise<string> {
+    const { task, tryAgain } = unsettled
+    const { process } = task
+    process.unsettled = process.unsettled.filter((each) => each !== unsettled)
+    if (!task.waiting) task.stopAt = fate?.at
+    tryAgain()
+    await settled()
+    return this.#meet(task, `settle what is left of: ${task.what}`, fate)
   }
 
   #commitOffsets(process: Process, fate?: Fate): Promise<string> {
@@ -418,25 +521,41 @@ export class SagaModel {
 
   /** Starts a task, and lets it meet its fate. */
   async #run(process: Process, what: string, fate: Fate, work: () => Promise<void>): Promise<string> {
+    process.started ??= start(new Task(process, `start ${process.name}`, undefined), () =>
+      process.outbox.tick(),
+    )
+    await process.started
     const task = new Task(process, what, fate?.at)
     this.#tasks.push(task)
     await start(task, work)
     return this.#meet(task, what, fate)
   }
 
-  #meet(task: Task<Process>, what: string, fate?: Fate): string {
+  async #meet(task: Task<Process>, what: string, fate?: Fate): Promise<string> {
+    const { process } = task
+    if (fate && task.waiting?.at === fate.at) {
+      this.met.add(`${fate.then} ${fate.at}`)
+      if (fate.then === 'crashes') this.#crash(process)
+      if (fate.then === 'loses its connection') await loseConnection(task)
+      what += `; ${process.name} ${fate.then} ${fate.at}`
+    }
     if (task.fault !== undefined && !(task.fault instanceof ConnectionLost)) this.faults.push(task.fault)
-    if (!fate || !task.waiting) return what
-    this.met.add(`${fate.then} ${fate.at}`)
-    if (fate.then === 'crashes') this.#crash(task.process)
-    return `${what}; ${task.process.name} ${fate.then} ${fate.at}`
+    task.fault = undefined
+    return what
   }
 
-  /** What has been handled is marked, and its offset committed, a while after: the fate may wait there. */
+  /** What is not part of handling comes a while after: the fate may wait there. */
   async #runBeyond(process: Process, what: string, fate: Fate, work: () => Promise<void>): Promise<string> {
+    if (fate?.at.endsWith('settle')) {
+      const at = fate.at === 'after settle' ? 'before insert' : 'after insert'
+      const done = await this.#run(process, what, { then: 'loses its connection', at }, work)
+      const [unsettled] = process.unsettled
+      return unsettled ? `${done}; ${await this.#settle(unsettled, fate)}` : done
+    }
     const done = await this.#run(process, what, fate, work)
-    if (fate?.at.endsWith('mark')) return `${done}; ${await this.#mark(process, fate)}`
-    if (fate?.at.endsWith('offset commit')) return `${done}; ${await this.#commitOffsets(process, fate)}`
+    if (!fate || done.endsWith(fate.at)) return done
+    if (/ (renew|look|recover|mark)$/.test(fate.at)) return `${done}; ${await this.#sweep(process, fate)}`
+    if (fate.at.endsWith('offset commit')) return `${done}; ${await this.#commitOffsets(process, fate)}`
     return done
   }
 
@@ -448,15 +567,23 @@ export class SagaModel {
     }
     this.#tasks = this.#tasks.filter((task) => task.process !== process)
     const { name, service, member } = process
+    process.unsettled = []
     this.#processes[this.#processes.indexOf(process)] = this.#startProcess(name, service, member)
+    if (member === undefined) return
     for (const assignment of this.broker.assignments) {
       if (assignment.service !== service || assignment.member !== member) continue
-      assignTo(assignment, this.#otherThan(member))
+      assignment.member = this.#otherThan(member)
     }
+    this.#divideAgain(service)
   }
 
   async #calm(stalled: readonly Task[] = [], areReplaced = false): Promise<void> {
-    for (let isBusy = true; isBusy; isBusy = await this.#oneRound(stalled, areReplaced)) {
+    if (areReplaced) {
+      this.broker.assignments.forEach(({ inHand }, index) => {
+        if (inHand.size > 0) this.rebalance(index)
+      })
+    }
+    for (let isBusy = true; isBusy; isBusy = await this.#oneRound(stalled)) {
       this.#rounds += 1
       if (this.#rounds === this.#settings.expiresInRound) this.#expireAll()
       if (this.#rounds < 300) continue
@@ -470,52 +597,69 @@ export class SagaModel {
   }
 
   /** @returns false when there is nothing left to do */
-  async #oneRound(stalled: readonly Task[], areReplaced: boolean): Promise<boolean> {
+  async #oneRound(stalled: readonly Task[]): Promise<boolean> {
     const goingOn = this.#stalled.filter((task) => !stalled.includes(task))
     for (const task of goingOn) {
       await goOn(task)
-      this.#meet(task, task.what)
+      await this.#meet(task, task.what)
     }
-    this.broker.assignments.forEach((assignment, index) => {
-      assignment.delayed = false
-      if (assignment.busy && areReplaced) this.rebalance(index)
-    })
+    const unsettled = this.#unsettled
+    for (const each of unsettled) await this.#settle(each)
+    for (const assignment of this.broker.assignments) assignment.delayed = false
     const deliverable = this.#deliverable
     await Promise.all(deliverable.map((assignment) => this.#deliverFrom(assignment)))
-    const due = [...this.#due]
+    const { expiring } = this.#processOf('checkout', 0)
+    const due = [...this.#due].filter((checkoutId) => !expiring.has(checkoutId))
     await Promise.all(due.map((checkoutId) => this.#expire(checkoutId, 0)))
-    if (goingOn.length + deliverable.length + due.length > 0) return true
-    if (this.#areAllPublished()) return false
-    for (const process of this.#processes) await this.#mark(process)
-    if (this.#areAllPublished()) return false
-    for (const process of this.#processes) {
-      await this.#sweep(process)
-      await this.#mark(process)
+    if (goingOn.length + unsettled.length + deliverable.length + due.length > 0) return true
+    if (this.#areAllPublished()) {
+      for (const process of this.#processes) await this.#tick(process)
+      return this.canDeliver // what was found of dead writers is sent once more
     }
-    const areAllPublished = this.#areAllPublished()
-    if (!areAllPublished && stalled.length === 0)
-      this.faults.push(new Error('sweeps leave commits unpublished'))
-    return areAllPublished
+    for (const process of this.#processes) await this.#sweep(process)
+    if (this.#areAllPublished()) return true
+    if (stalled.length > 0) return false
+    // One that was taken for dead has inserted, and died before it showed life.
+    for (const service of services) this.#stores[service].writers.age()
+    for (const process of this.#processes) await this.#sweep(process)
+    if (this.#areAllPublished()) {
+      this.met.add('swept at the last look')
+      return true
+    }
+    this.faults.push(new Error('sweeps leave commits unpublished'))
+    return false
   }
 
   #startProcess(name: string, service: Service, member: Member | undefined): Process {
-    const outbox = new Outbox({
-      store: asEventStore(this.#stores[service]),
-      send: (messages) => touch('publish', () => this.#append(messages)),
-      log: silent,
-      sweepIntervalMillis: 0,
-      sweepGraceMillis: 0,
+    const stored = this.#stores[service]
+    const store = stored.open(new Writer(name, `${name}/${++this.#lives}`), () => {
+      const task = currentTask() as Task<Process>
+      return new Promise((tryAgain) => task.process.unsettled.push({ task, tryAgain }))
     })
-    const mark = startWithoutClock(outbox)
+    const outbox = new Outbox({
+      store,
+      writers: stored.writers,
+      send: (messages) => touch('send', () => this.#append(messages)),
+      log: this.#log,
+      beatIntervalMillis: leaseMillis,
+      leaseMillis,
+      onSettled: () => this.met.add('settled'),
+      now: () => this.#clockMillis,
+      pause: () => Promise.resolve(),
+    })
     return {
       name,
       service,
       member,
+      store,
       outbox,
-      mark,
       offsets: new OffsetTracker(),
-      recent: recentStreamsOf(service),
-      isSweeping: false,
+      lanes: new Lanes({ messages: Infinity, bytes: Infinity }),
+      cache: new StreamCache(),
+      unsettled: [],
+      started: undefined,
+      isTicking: false,
+      expiring: new Set(),
     }
   }
 
@@ -541,12 +685,6 @@ export class SagaModel {
     }
   }
 
-  #claimKey(key: string, claim: KeyClaim): KeyClaim {
-    const first = this.#keys.get(key) ?? claim
-    this.#keys.set(key, first)
-    return first
-  }
-
   #now(): Date {
     return new Date(++this.#nowMillis)
   }
@@ -569,8 +707,12 @@ export class SagaModel {
     return this.#tasks.filter(({ waiting }) => waiting !== undefined)
   }
 
+  get #unsettled(): readonly Unsettled[] {
+    return this.#processes.flatMap(({ unsettled }) => unsettled)
+  }
+
   #areAllPublished(): boolean {
-    return services.every((service) => this.#stores[service].allArePublished)
+    return this.commits.every(({ id }) => this.#published.has(id))
   }
 
   #inWords({ event, checkoutId }: RecordedEvent): string {
@@ -585,10 +727,17 @@ export class SagaModel {
 
 const membersOf = ({ members }: SagaSettings): readonly Member[] => (members === 1 ? [0] : [0, 1])
 
-type React = (
-  question: Question<SagaEvent | DeadlinePassed>,
-  recent: RecentStreams | undefined,
-) => Promise<Answered | undefined>
+/** What comes was routed by the flow table, so it is what the decider accepts. */
+function consultingAsTask<State, Event extends SagaEvent, Asked, Answer>(
+  logic: ServiceLogic<State, Event, Asked, Answer>,
+): Logic {
+  const { consult } = logic
+  const asTask: typeof logic = {
+    ...logic,
+    consult: (question, state) => touch('consult', () => consult(question, state)),
+  }
+  return asTask as unknown as Logic
+}
 
 function pick<Item>(items: readonly Item[], which: number): Item {
   const item = items[which % items.length]
@@ -597,33 +746,6 @@ function pick<Item>(items: readonly Item[], which: number): Item {
 }
 
 const nameOf = ({ service, topic, partition }: Assignment): string => `${topic}/${partition} for ${service}`
-
-/** It is asked for no more than what the model's store has. */
-const asEventStore = (store: ModelStore): EventStore => store as unknown as EventStore
-
-const silent = { info: () => undefined, warn: () => undefined } as unknown as Logger
-
-/**
- * Starts an outbox whose timers never fire.
- * @returns what its timer for marks would call
- */
-function startWithoutClock(outbox: Outbox): () => void {
-  const { setInterval, setTimeout } = globalThis
-  let mark: () => void = () => undefined
-  const timers = {
-    setInterval: (tick: () => void) => {
-      mark = tick
-    },
-    setTimeout: () => undefined,
-  }
-  Object.assign(globalThis, timers)
-  try {
-    outbox.start()
-  } finally {
-    Object.assign(globalThis, { setInterval, setTimeout })
-  }
-  return mark
-}
 
 /** What happened, a line per commit, for reading a counterexample. */
 export const narrate = ({ commits }: SagaModel): string =>

@@ -68,10 +68,12 @@ const typesOf = (events: readonly SagaEvent[]): EventType[] => events.map(({ typ
 const completed = ({ events }: Checkout): boolean => typesOf(events).includes('CheckoutCompleted')
 
 export const promises: Readonly<Record<string, (played: Played) => void>> = {
-  'comes to rest, with nothing left to handle, to publish or to mark, and meets no fault on its way'({
+  'comes to rest, with nothing left to handle, to publish or to settle, and meets no fault on its way'({
     model,
   }) {
     deepStrictEqual(model.faults, [])
+    deepStrictEqual(model.broker.notHandled, [])
+    deepStrictEqual(model.watermarksBehind, [])
   },
 
   'P1: brings every checkout that was promised to exactly one terminal event, its last'({

@@ -7,7 +7,22 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 
-type Operation = 'claim' | 'read' | 'consult' | 'insert' | 'publish' | 'look' | 'mark' | 'offset commit'
+type Operation =
+  | 'read'
+  | 'consult'
+  | 'insert'
+  /** An insert whose outcome is unknown is tried again. */
+  | 'settle'
+  | 'send'
+  /** A writer shows life. */
+  | 'renew'
+  /** The writers are looked at. */
+  | 'look'
+  /** What a dead writer has left is read. */
+  | 'recover'
+  /** A dead writer is marked as recovered. */
+  | 'mark'
+  | 'offset commit'
 
 export type Point = `${'before' | 'after'} ${Operation}`
 
@@ -37,8 +52,10 @@ export class Task<Process = unknown> {
     this.stopAt = stopAt
   }
 
+  /** Stops once, also where several things go on side by side in the task. */
   pass(point: Point): Promise<void> | undefined {
-    if (this.stopAt !== point) return undefined
+    if (this.stopAt !== point || this.waiting) return undefined
+    this.stopAt = undefined
     return new Promise((goOn, fail) => {
       this.waiting = { at: point, goOn, fail }
     })
@@ -47,7 +64,7 @@ export class Task<Process = unknown> {
 
 const current = new AsyncLocalStorage<Task>()
 
-function currentTask(): Task {
+export function currentTask(): Task {
   const task = current.getStore()
   if (!task) throw new Error('only a task touches the outside')
   return task
@@ -82,14 +99,14 @@ export async function goOn(task: Task, stopAt?: Point): Promise<void> {
   await settled()
 }
 
-/** Fails what a waiting task was about to do, or the answer to what it has done. */
-export async function loseConnection(task: Task): Promise<void> {
+/** Fails what a waiting task was about to do, or the answer to what it has done; then it may stop once more. */
+export async function loseConnection(task: Task, stopAt?: Point): Promise<void> {
   const { waiting } = task
   task.waiting = undefined
-  task.stopAt = undefined
+  task.stopAt = stopAt
   waiting?.fail(new ConnectionLost(`connection lost ${waiting.at}`))
   await settled()
 }
 
 /** When nobody can go on by himself: there is no I/O in here, so all that can run has run by then. */
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+export const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

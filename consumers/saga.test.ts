@@ -8,11 +8,11 @@
  *
  *     FC_RUNS=100000 npm run test:unit -- -g 'the saga'
  */
-import { deepStrictEqual, fail } from 'node:assert/strict'
+import { deepStrictEqual, fail, ok } from 'node:assert/strict'
 import fc from 'fast-check'
 import { flow } from '../shared/saga/flow.ts'
 import { kinds, points } from './saga-commands.ts'
-import { narrate } from './saga-model.ts'
+import { narrate, SagaModel } from './saga-model.ts'
 import type { Scenario } from './saga-promises.ts'
 import { messageOf, play, promises, scenarios } from './saga-promises.ts'
 import type { Run } from './saga-runs.ts'
@@ -56,6 +56,53 @@ describe('the saga, with duplicates, delays, crashes, zombies and deadlines, in 
     })
   }
 
+  it('publishes what a process commits after it was taken for dead, also when it dies before it shows life', async function () {
+    const order = { items: [{ sku: 'SAGA-MUG', quantity: 2 }] }
+    const plans = [{ email: 'ada@example.com', order, token: 'tok_visa' }]
+    const model = new SagaModel({ plans, partitioning: 'by checkout', members: 1, expiresInRound: undefined })
+    await model.request(0, { then: 'stalls', at: 'before insert' })
+    await model.goOnThoughDead(0, { then: 'crashes', at: 'after insert' })
+    deepStrictEqual([model.commits.length, model.broker.messages.length], [1, 0])
+    await model.rest('goes on')
+    deepStrictEqual(model.faults, [])
+    ok(model.met.has('swept at the last look'))
+    deepStrictEqual(
+      model.eventsOf('checkout', model.checkouts[0] ?? '').map(({ type }) => type),
+      ['CheckoutRequested', 'CheckoutCompleted'],
+    )
+  })
+
+  it('makes a process that was taken for dead show life before it goes by what it commits', async function () {
+    const order = { items: [{ sku: 'SAGA-MUG', quantity: 2 }] }
+    const plans = [{ email: 'ada@example.com', order, token: 'tok_visa' }]
+    const model = new SagaModel({ plans, partitioning: 'by checkout', members: 1, expiresInRound: undefined })
+    await model.request(0, { then: 'stalls', at: 'before insert' })
+    await model.goOnThoughDead(0, { then: 'crashes', at: 'before send' })
+    deepStrictEqual([model.commits.length, model.broker.messages.length], [1, 0])
+    await model.rest('goes on')
+    deepStrictEqual(model.faults, [])
+    ok(!model.met.has('swept at the last look'))
+    deepStrictEqual(model.broker.notHandled, [])
+  })
+
+  it('publishes a commit of a process taken for dead that comes after one with a higher number was recovered', async function () {
+    const order = { items: [{ sku: 'SAGA-MUG', quantity: 2 }] }
+    const plans = ['ada@example.com', 'grace@example.com'].map((email) => ({
+      email,
+      order,
+      token: 'tok_visa',
+    }))
+    const model = new SagaModel({ plans, partitioning: 'by checkout', members: 1, expiresInRound: undefined })
+    await model.request(0, { then: 'stalls', at: 'before insert' })
+    await model.request(1, { then: 'stalls', at: 'before send' })
+    await model.goOnThoughDead(0, { then: 'crashes', at: 'after insert' })
+    deepStrictEqual(model.broker.messages.length, 1)
+    await model.rest('goes on')
+    deepStrictEqual(model.faults, [])
+    const ends = model.checkouts.map((checkoutId) => model.eventsOf('checkout', checkoutId).at(-1)?.type)
+    deepStrictEqual(ends, ['CheckoutCompleted', 'CheckoutCompleted'])
+  })
+
   it('is played far enough to meet every answer of the table, every command and every point', async function () {
     if (FC_PATH !== undefined) this.skip()
     this.timeout(180_000)
@@ -73,9 +120,10 @@ describe('the saga, with duplicates, delays, crashes, zombies and deadlines, in 
         on.flatMap((type) => answers.map((answer) => `${by}: ${type} -> ${answer}`)),
       ),
       ...['appended', 'conflict', 'duplicate', 'a redelivery', 'a zombie', 'swept'],
+      ...['settled', 'waits for its lane'],
       ...['remembered', 'remembered and overtaken'],
       ...kinds.map(({ name }) => name),
-      ...points.flatMap((point) => [`stalls ${point}`, `crashes ${point}`]),
+      ...points.flatMap((point) => [`stalls ${point}`, `crashes ${point}`, `loses its connection ${point}`]),
     ]
     deepStrictEqual(
       expected.filter((name) => !met.has(name)),

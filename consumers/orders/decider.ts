@@ -14,9 +14,6 @@ export type OrdersState =
 export type OrdersInput = Input<Consumed<'orders'>>
 export type OrdersEvent = Produced<'orders'>
 
-/** Whom the order is for is what orders hears first of a checkout. */
-export const opensOrders = ({ type }: OrdersInput['event']): boolean => type === 'UserRegistered'
-
 export const orders: Decider<OrdersState, OrdersInput, OrdersEvent> = {
   initialState: { status: 'unknown' },
 

@@ -1,8 +1,4 @@
-import { runService } from '../service.ts'
-import { opensOrders, orders } from './decider.ts'
+import { runService } from '../runtime/service.ts'
+import { ordersLogic } from './logic.ts'
 
-await runService('orders', () => ({
-  decider: orders,
-  consult: () => Promise.resolve(undefined),
-  opensStream: opensOrders,
-}))
+await runService('orders', () => ordersLogic)

@@ -1,7 +1,8 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import type { Collection } from 'mongodb'
-import { storeForTests } from '../../infra/verify/store-for-tests.ts'
+import { commandsOf } from '../../infra/verify/mongodb-counting-relay.ts'
+import { countedStoreForTests, storeForTests } from '../../infra/verify/store-for-tests.ts'
 import { paymentTokens } from '../../shared/saga/payment-tokens.ts'
 import type { StoreConnection } from '../../shared/kernel/mongo.ts'
 import type { LedgerEntry } from './fake-payment-network.ts'
@@ -104,6 +105,41 @@ describe('the payment network, on the real store', function () {
     })
     const stories = new Set(await Promise.all(races))
     equal(stories.size, 2, 'both outcomes were seen')
+  })
+
+  describe('asks the store', () => {
+    let counted: Awaited<ReturnType<typeof countedStoreForTests>>
+    let own: FakePaymentNetwork
+
+    before(async () => {
+      counted = await countedStoreForTests()
+      own = new FakePaymentNetwork(counted.databaseOf('payment-network'))
+    })
+    after(() => counted.close())
+
+    const costOf = async (work: () => Promise<unknown>) => {
+      const from = counted.relay.operations.length
+      await work()
+      return commandsOf(counted.relay.operations.slice(from).filter(({ collection }) => collection !== ''))
+    }
+
+    it('for one insert and no read when a payment is captured or declined', async () => {
+      for (const token of ['tok_visa', 'tok_declined'])
+        deepEqual(await costOf(() => own.capture(randomUUID(), token, total)), { 'insert ledger': 1 })
+    })
+
+    it('for one insert when a capture that never came is barred', async () => {
+      deepEqual(await costOf(() => own.cancel(randomUUID())), { 'insert ledger': 1 })
+    })
+
+    it('for the first entry only when the place is taken', async () => {
+      const checkoutId = randomUUID()
+      await own.capture(checkoutId, 'tok_visa', total)
+      deepEqual(await costOf(() => own.capture(checkoutId, 'tok_visa', total)), {
+        'insert ledger': 1,
+        'find ledger': 1,
+      })
+    })
   })
 
   describe('does what the table of tokens says', () => {

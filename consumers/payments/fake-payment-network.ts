@@ -13,7 +13,7 @@ import type { Money, Reason } from '../../shared/saga/events.ts'
 import type { PaymentToken } from '../../shared/saga/payment-tokens.ts'
 import { findPaymentToken } from '../../shared/saga/payment-tokens.ts'
 import { failpoint } from '../../shared/process/failpoints.ts'
-import { isDuplicateKey } from '../../shared/kernel/duplicate-key.ts'
+import { GroupInsert } from '../../shared/kernel/group-insert.ts'
 import type { NetworkAnswer } from './decider.ts'
 
 interface EntryOf<Kind extends string> {
@@ -50,16 +50,21 @@ export class UnreadableNetworkAnswer extends Error {
   }
 }
 
+/** A network that answers one call late still answers the others, and late is better than not at all. */
+const manners = { batchesUnderWay: 64, replyTimeoutMillis: 30_000 }
+
 const unknownToken: Omit<PaymentToken, 'what'> = { declines: 'unknown_token' }
 
 const tracer = trace.getTracer('sagascope')
 
 export class FakePaymentNetwork {
   readonly #ledger: Collection<LedgerEntry>
+  readonly #inserts: GroupInsert<LedgerEntry>
   readonly #failuresSoFar = new Map<string, number>()
 
   constructor(database: Db) {
     this.#ledger = database.collection<LedgerEntry>('ledger')
+    this.#inserts = new GroupInsert<LedgerEntry>(database, 'ledger', manners)
   }
 
   /** Captures once; asked again it gives the answer that it gave first. */
@@ -111,13 +116,7 @@ export class FakePaymentNetwork {
 
   /** @returns false when the place was taken */
   async #insert(entry: LedgerEntry): Promise<boolean> {
-    try {
-      await this.#ledger.insertOne(entry)
-      return true
-    } catch (error) {
-      if (isDuplicateKey(error)) return false
-      throw error
-    }
+    return (await this.#inserts.insert(entry)) === 'inserted'
   }
 
   #failFirst(checkoutId: string, failures: number): void {

@@ -1,8 +1,7 @@
 import { connectStore } from '../../shared/kernel/mongo.ts'
-import { runService } from '../service.ts'
-import { consultNetwork } from './consult.ts'
-import { payments } from './decider.ts'
+import { runService } from '../runtime/service.ts'
 import { FakePaymentNetwork } from './fake-payment-network.ts'
+import { paymentsLogic } from './logic.ts'
 
 await runService('payments', async ({ config, connection, lifecycle }) => {
   const { PAYMENT_NETWORK_URL: mongodbUrl, MONGODB_DATABASE_PREFIX: databasePrefix } = config
@@ -11,8 +10,5 @@ await runService('payments', async ({ config, connection, lifecycle }) => {
     network = await connectStore({ mongodbUrl, databasePrefix, credentials: config.mongodbCredentials })
     lifecycle.onStop(() => network.close())
   }
-  return {
-    decider: payments,
-    consult: consultNetwork(new FakePaymentNetwork(network.databaseOf('payment-network'))),
-  }
+  return paymentsLogic(new FakePaymentNetwork(network.databaseOf('payment-network')))
 })

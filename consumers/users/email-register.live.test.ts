@@ -2,7 +2,8 @@ import { deepEqual, equal, fail, notEqual, ok, rejects } from 'node:assert/stric
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import type { Collection } from 'mongodb'
-import { storeForTests } from '../../infra/verify/store-for-tests.ts'
+import { commandsOf } from '../../infra/verify/mongodb-counting-relay.ts'
+import { countedStoreForTests, storeForTests } from '../../infra/verify/store-for-tests.ts'
 import type { StoreConnection } from '../../shared/kernel/mongo.ts'
 import { InMemoryEmailRegister } from '../saga-outside-world.ts'
 import type { Claimed, RegisterAnswer } from './decider.ts'
@@ -238,6 +239,48 @@ describe('the email register, on the real store', function () {
       const barredOnes = raced.filter(({ answers }) => answers[0].kind === 'released').length
       equal(entered.length, 2 * (30 - barredOnes))
       ok(barredOnes > 0 && barredOnes < 30, 'both outcomes were seen')
+    })
+  })
+
+  describe('asks the store', () => {
+    let counted: Awaited<ReturnType<typeof countedStoreForTests>>
+    let own: EmailRegister
+
+    before(async () => {
+      counted = await countedStoreForTests()
+      own = new EmailRegister(counted.databaseOf('users'))
+      await own.prepare()
+    })
+    after(() => counted.close())
+
+    const costOf = async (work: () => Promise<unknown>) => {
+      const from = counted.relay.operations.length
+      await work()
+      return commandsOf(counted.relay.operations.slice(from).filter(({ collection }) => collection !== ''))
+    }
+
+    it('for one insert and no read when an email is new', async () => {
+      deepEqual(await costOf(() => own.claim(randomUUID(), somebody())), { 'insert email_register': 1 })
+    })
+
+    it('for one insert when many new emails are claimed at once', async () => {
+      const claims = () =>
+        Promise.all(someCheckouts(20).map((checkoutId) => own.claim(checkoutId, somebody())))
+      deepEqual(await costOf(claims), { 'insert email_register': 1 })
+    })
+
+    it('for one look and one insert when the only claim is released', async () => {
+      const checkoutId = randomUUID()
+      const answer = await own.claim(checkoutId, somebody())
+      const userId = answer.kind === 'claimed' ? answer.userId : fail('barred')
+      deepEqual(await costOf(() => own.release(checkoutId, userId)), {
+        'find email_register': 1,
+        'insert email_register': 1,
+      })
+    })
+
+    it('for one insert when a claim that never came is barred', async () => {
+      deepEqual(await costOf(() => own.release(randomUUID())), { 'insert email_register': 1 })
     })
   })
 

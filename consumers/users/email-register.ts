@@ -12,10 +12,10 @@
  * release that does not know its user, look for a receipt.
  */
 import type { Collection, Db } from 'mongodb'
-import { isDuplicateKey } from '../../shared/kernel/duplicate-key.ts'
+import { GroupInsert } from '../../shared/kernel/group-insert.ts'
 import { failpoint } from '../../shared/process/failpoints.ts'
 import type { Claimed, Released } from './decider.ts'
-import { keyOfEmail, keyOfUser, userIdOf } from './user-id.ts'
+import { keyOfEmail, keyOfUser, userIdOf, versionOfUser } from './user-id.ts'
 
 interface Entry {
   readonly _id: string
@@ -52,9 +52,11 @@ const nothingToRelease: Released = { kind: 'released', userId: null, lastClaim: 
 
 export class EmailRegister {
   readonly #entries: Collection<Entry>
+  readonly #inserts: GroupInsert<Entry>
 
   constructor(database: Db) {
     this.#entries = database.collection<Entry>('email_register')
+    this.#inserts = new GroupInsert<Entry>(database, 'email_register')
   }
 
   async prepare(): Promise<void> {
@@ -68,10 +70,14 @@ export class EmailRegister {
   async claim(checkoutId: string, { email, name }: Person): Promise<Claimed | Released> {
     failpoint('claim-asked')
     const key = keyOfEmail(email)
-    const entry = await this.#enter(key, claimOf(checkoutId), (version, last) =>
-      last && last.claims > 0
-        ? { userId: last.userId, claims: last.claims + 1, email, name }
-        : { userId: userIdOf(key, version), claims: 1, email, name },
+    const entry = await this.#enter(
+      key,
+      claimOf(checkoutId),
+      (version, last) =>
+        last && last.claims > 0
+          ? { userId: last.userId, claims: last.claims + 1, email, name }
+          : { userId: userIdOf(key, version), claims: 1, email, name },
+      undefined, // most emails are new
     )
     if (entry.userId === null) return nothingToRelease
     failpoint('claim-entered')
@@ -89,8 +95,15 @@ export class EmailRegister {
     const claimed = userId ?? (await this.#barClaim(checkoutId))
     if (claimed === null) return nothingToRelease
     if (userId === undefined) failpoint('bar-refused')
-    const entry = await this.#enter(keyOfUser(claimed), releaseOf(checkoutId), (_version, last) =>
-      last?.userId === claimed && last.claims > 0 ? { userId: claimed, claims: last.claims - 1 } : undefined,
+    const key = keyOfUser(claimed)
+    const entry = await this.#enter(
+      key,
+      releaseOf(checkoutId),
+      (_version, last) =>
+        last?.userId === claimed && last.claims > 0
+          ? { userId: claimed, claims: last.claims - 1 }
+          : undefined,
+      await this.#find(key, versionOfUser(claimed)), // few emails have two checkouts at once
     )
     failpoint('release-entered')
     return { kind: 'released', userId: claimed, lastClaim: entry.claims === 0 }
@@ -110,16 +123,18 @@ export class EmailRegister {
   /**
    * Enters the next version of an email's history, unless the receipt is taken.
    * @param change what to enter after the last entry; undefined when that is possible no more
+   * @param assumed what is most likely the last entry, undefined for none: it is not looked up first, for an entry after
+   *   one that is not the last is refused
    * @returns what stands under the receipt
    */
   async #enter(
     key: string,
     receipt: string,
     change: (version: number, last: Entry | undefined) => Change | undefined,
+    assumed: Entry | undefined,
   ): Promise<Entry> {
-    let last: Entry | undefined
+    let last = assumed
     for (;;) {
-      last = await this.#last(key, last)
       const version = (last?.version ?? 0) + 1
       const next = change(version, last)
       if (!next) return this.#entered(receipt)
@@ -128,19 +143,14 @@ export class EmailRegister {
       // Servers differ in how they name the violated index, so ask the data which it was.
       const taken = await this.#find(key, version)
       if (!taken) return this.#entered(receipt)
-      last = taken
+      if (taken.receipt === receipt) return taken
+      last = await this.#last(key, taken)
     }
   }
 
   /** @returns false when the place or the receipt was taken */
   async #insert(entry: Entry): Promise<boolean> {
-    try {
-      await this.#entries.insertOne(entry)
-      return true
-    } catch (error) {
-      if (isDuplicateKey(error)) return false
-      throw error
-    }
+    return (await this.#inserts.insert(entry)) === 'inserted'
   }
 
   /**

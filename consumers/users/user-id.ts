@@ -15,3 +15,6 @@ export const keyOfEmail = (email: string): string =>
 export const userIdOf = (key: string, version: number): string => `${prefix}${key}-${version}`
 
 export const keyOfUser = (userId: string): string => userId.slice(prefix.length, prefix.length + keyLength)
+
+/** Of the entry that made the user. */
+export const versionOfUser = (userId: string): number => Number(userId.slice(prefix.length + keyLength + 1))

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
+import type { Db } from 'mongodb'
 import { context, propagation, trace } from '@opentelemetry/api'
 import { eventually } from '../../infra/verify/eventually.ts'
 import type { KafkaForTests } from '../../infra/verify/kafka-for-tests.ts'
@@ -10,27 +10,45 @@ import type { Send } from '../../shared/kafka/kafka.ts'
 import type { Commit } from '../../shared/kernel/event-store.ts'
 import { EventStore } from '../../shared/kernel/event-store.ts'
 import type { StoreConnection } from '../../shared/kernel/mongo.ts'
+import type { WriterDocument } from '../../shared/kernel/writers.ts'
+import { Writer, Writers } from '../../shared/kernel/writers.ts'
 import { createPropagator } from '../../shared/telemetry/propagation.ts'
 import type { RecordedSpans } from '../../shared/telemetry/recorded-spans.ts'
-import { recordSpans } from '../../shared/telemetry/recorded-spans.ts'
+import { recordGlobalSpans } from '../../shared/telemetry/recorded-spans.ts'
 import { createRecordingLogger } from '../../shared/telemetry/recording-logger.ts'
 import { sagaIdOf } from '../../shared/telemetry/saga-id.ts'
+import type { OutboxOptions } from './outbox.ts'
 import { Outbox } from './outbox.ts'
 
-/** Notes what is marked, and when together. */
-class NotingStore extends EventStore {
-  readonly marked: (readonly string[])[] = []
-  failsToMark = false
+/** Records what it reads of others' commits, and what it is to call with a settled commit. */
+class RecordingStore extends EventStore {
+  readonly scanned: string[] = []
+  onSettled: (commit: Commit) => void = () => undefined
 
-  override async markPublished(ids: readonly string[]): Promise<void> {
-    if (this.failsToMark) throw new Error('store away')
-    if (ids.length > 0) this.marked.push(ids)
-    await super.markPublished(ids)
+  override writtenBy(writer: string, above: number, limit: number): Promise<Commit[]> {
+    this.scanned.push(writer)
+    return super.writtenBy(writer, above, limit)
+  }
+  override whenSettled(onSettled: (commit: Commit) => void): void {
+    this.onSettled = onSettled
+    super.whenSettled(onSettled)
   }
 }
 
-const graceMillis = 1_000
+interface RunningProcess {
+  readonly store: RecordingStore
+  readonly outbox: Outbox
+  readonly lines: ReturnType<typeof createRecordingLogger>['lines']
+}
+
+const leaseMillis = 200
+const beatIntervalMillis = 100
 const hourMillis = 3_600_000
+
+const takes: Send = () => Promise.resolve()
+const away: Send = () => Promise.reject(new Error('Kafka away'))
+const neverTakes: Send = () => new Promise(() => undefined)
+const sendsNothing: Send = () => Promise.reject(new Error('not to be sent'))
 
 describe('the outbox, on the real store and the real Kafka', function () {
   this.timeout(180_000)
@@ -38,12 +56,13 @@ describe('the outbox, on the real store and the real Kafka', function () {
   let connection: StoreConnection
   let kafka: KafkaForTests
   let spans: RecordedSpans
-  let store: NotingStore
+  let database: Db
+  let writers: Writers
   let databases = 0
 
   before(async () => {
     ;[connection, kafka] = await Promise.all([storeForTests(), kafkaForTests(['orders'])])
-    spans = recordSpans()
+    spans = recordGlobalSpans()
     propagation.setGlobalPropagator(createPropagator())
   })
   after(async () => {
@@ -51,36 +70,38 @@ describe('the outbox, on the real store and the real Kafka', function () {
     spans.stop()
     await Promise.all([connection.close(), kafka.stop()])
   })
-  // A sweep takes all that a store has, so each test has a store of its own.
+  // An outbox looks after all writers of its service, so each test has a store of its own.
   beforeEach(async () => {
-    const database = connection.databaseOf('orders')
+    const base = connection.databaseOf('orders')
     databases += 1
-    store = new NotingStore(database.client.db(`${database.databaseName}-${databases}`), 'orders')
-    await store.prepare()
+    database = base.client.db(`${base.databaseName}-${databases}`)
+    writers = new Writers(database)
+    await new EventStore(database, 'orders').prepare()
   })
 
-  const outbox = (
-    send: Send = kafka.send,
-    { log } = createRecordingLogger(),
-    options: { sweepIntervalMillis?: number; markIntervalMillis?: number } = {},
-  ) =>
-    new Outbox({
-      store,
-      send,
-      log,
-      sweepIntervalMillis: hourMillis,
-      sweepGraceMillis: graceMillis,
-      markIntervalMillis: hourMillis,
-      ...options,
-    })
+  /** Its timer does not tick unless it is started: tests do it by `tick`. */
+  function startProcess(send: Send = kafka.send, options: Partial<OutboxOptions> = {}): RunningProcess {
+    const store = new RecordingStore(database, 'orders', new Writer('test'))
+    const { log, lines } = createRecordingLogger()
+    const outbox = new Outbox({ store, writers, send, log, beatIntervalMillis, leaseMillis, ...options })
+    return { store, outbox, lines }
+  }
 
-  /** A commit of a process that may have died since. */
-  async function commit({
-    ageMillis = 60_000,
-    traceId = randomBytes(16).toString('hex'),
-    checkoutId = randomUUID(),
-    version = 1,
-  }: { ageMillis?: number; traceId?: string; checkoutId?: string; version?: number } = {}): Promise<Commit> {
+  interface Made {
+    readonly ageMillis?: number
+    readonly traceId?: string
+    readonly checkoutId?: string
+    readonly version?: number
+  }
+  async function commit(
+    store: EventStore,
+    {
+      ageMillis = 0,
+      traceId = randomBytes(16).toString('hex'),
+      checkoutId = randomUUID(),
+      version = 1,
+    }: Made = {},
+  ): Promise<Commit> {
     const result = await store.append({
       checkoutId,
       version,
@@ -96,7 +117,30 @@ describe('the outbox, on the real store and the real Kafka', function () {
     return result.commit
   }
 
-  const unpublished = async () => (await store.unpublished(new Date(), 100)).map(({ id }) => id)
+  /** A writer that has shown life once and will not again. */
+  async function dyingWriter(publishedTo = 0): Promise<EventStore> {
+    const store = new EventStore(database, 'orders', new Writer('dead'))
+    await writers.renew({ _id: store.writer.id, process: 'dead', publishedTo, beat: 1, at: new Date() })
+    return store
+  }
+
+  const documentOf = async ({ writer }: EventStore): Promise<WriterDocument | undefined> =>
+    (await writers.all()).find(({ _id }) => _id === writer.id)
+  const isRecovered = async (store: EventStore): Promise<true | undefined> => {
+    const document = await documentOf(store)
+    return document?.recoveredAtBeat === document?.beat || undefined
+  }
+  const untilRecovered = (dead: EventStore, outbox: Outbox) =>
+    eventually(
+      'the dead writer is dealt with',
+      async () => {
+        await outbox.tick()
+        return isRecovered(dead)
+      },
+      { intervalMillis: 50 },
+    )
+
+  const eventIds = ({ id }: Commit) => [`${id}/0`, `${id}/1`]
   const onKafka = ({ checkoutId }: Commit) =>
     kafka.messages.filter(({ key }) => key === checkoutId).map(({ headers }) => headers.ce_id)
   const untilOnKafka = ({ id, checkoutId }: Commit, times = 1) =>
@@ -106,299 +150,410 @@ describe('the outbox, on the real store and the real Kafka', function () {
           .length >= times || undefined,
       ),
     )
-
-  it('publishes a commit’s events in their order, under ids made from the commit’s', async () => {
-    const made = await commit({ ageMillis: 0 })
-    await outbox().publish(made)
-    await untilOnKafka(made)
-    deepEqual(onKafka(made), [`${made.id}/0`, `${made.id}/1`])
-  })
-
-  it('publishes by a sweep what a crash left between insert and publish, in the trace it was made in', async () => {
-    const traceId = randomBytes(16).toString('hex')
-    const made = await commit({ traceId })
-    // The process that made it is gone; this is another.
-    const seen: unknown[] = []
-    const restarted = outbox(async (messages) => {
-      const active = context.active()
-      seen.push([trace.getSpanContext(active)?.traceId, sagaIdOf(active), messages.length])
-      await kafka.send(messages)
-    })
-    equal(await restarted.sweep(), 1)
-    deepEqual(seen, [[traceId, made.checkoutId, 2]])
-    await untilOnKafka(made)
-    await restarted.stop()
-    deepEqual(await unpublished(), [])
-  })
-
-  it('sweeps by itself, at its start and at intervals', async () => {
-    const made = await commit()
-    const restarted = outbox(kafka.send, createRecordingLogger(), {
-      sweepIntervalMillis: 50,
-      markIntervalMillis: 50,
-    })
-    restarted.start()
-    await untilOnKafka(made)
-    const later = await commit()
-    await untilOnKafka(later)
-    await eventually('both are marked', async () => (await unpublished()).length === 0 || undefined)
-    await restarted.stop()
-  })
-
-  it('sweeps the oldest first, each under the trace of its own commit', async () => {
-    const traceIds = Array.from({ length: 3 }, () => randomBytes(16).toString('hex'))
-    const ages = [20_000, 30_000, 10_000]
-    for (const [index, traceId] of traceIds.entries()) await commit({ traceId, ageMillis: ages[index] ?? 0 })
-    const seen: unknown[] = []
-    await outbox(() => {
-      seen.push(trace.getSpanContext(context.active())?.traceId)
-      return Promise.resolve()
-    }).sweep()
-    deepEqual(seen, [traceIds[1], traceIds[0], traceIds[2]])
-  })
-
-  it('leaves alone what is young: it is still being published', async () => {
-    await commit({ ageMillis: 0 })
-    equal(await outbox(() => Promise.reject(new Error('not to be sent'))).sweep(), 0)
-  })
-
-  it('leaves alone what it has published and not yet marked', async () => {
-    const made = await commit()
-    const busy = outbox()
-    await busy.publish(made)
-    deepEqual(await unpublished(), [made.id])
-    equal(await busy.sweep(), 0)
-  })
-
-  it('leaves alone what it is still sending, however long Kafka takes', async () => {
-    const made = await commit()
-    const broker = Promise.withResolvers<undefined>()
-    const busy = outbox(() => broker.promise)
-    const published = busy.publish(made)
-    equal(await busy.sweep(), 0)
-    broker.resolve(undefined)
-    await published
-  })
-
-  it('keeps what Kafka did not take, and a later sweep publishes it', async () => {
-    const made = await commit()
-    const { log, lines } = createRecordingLogger()
-    let isAway = true
-    const patient = outbox(
-      (messages) => (isAway ? Promise.reject(new Error('Kafka away')) : kafka.send(messages)),
-      {
-        log,
-        lines,
-      },
-    )
-    await patient.publish(made)
-    deepEqual(
-      lines.map((line) => [line['event.name'], line['saga.id']]),
-      [['outbox.publish_failed', made.checkoutId]],
-    )
-    await rejects(patient.sweep(), /Kafka away/)
-    deepEqual(await unpublished(), [made.id])
-    isAway = false
-    equal(await patient.sweep(), 1)
-    await patient.stop()
-    await untilOnKafka(made)
-    deepEqual(onKafka(made), [`${made.id}/0`, `${made.id}/1`])
-    deepEqual(await unpublished(), [])
-  })
-
-  it('publishes under the same ids again, should it do so twice', async () => {
-    const made = await commit()
-    await outbox().publish(made)
-    await outbox().sweep()
-    await untilOnKafka(made, 2)
-    const ids = onKafka(made)
-    equal(ids.length, 4)
-    deepEqual([...new Set(ids)], [`${made.id}/0`, `${made.id}/1`])
-  })
-
-  it('sends along, and first, what of a stream could not be published before', async () => {
-    const first = await commit({ ageMillis: 0 })
-    const second = await commit({ ageMillis: 0, checkoutId: first.checkoutId, version: 2 })
-    let isAway = true
-    const patient = outbox((messages) =>
-      isAway ? Promise.reject(new Error('Kafka away')) : kafka.send(messages),
-    )
-    await patient.publish(first)
-    isAway = false
-    await patient.publish(second, [first])
-    await untilOnKafka(second)
-    deepEqual(onKafka(first), [`${first.id}/0`, `${first.id}/1`, `${second.id}/0`, `${second.id}/1`])
-    await patient.stop()
-    deepEqual(await unpublished(), [])
-  })
-
-  it('waits for what of a stream is still being sent, and sends nothing of it twice', async () => {
-    const first = await commit({ ageMillis: 0 })
-    const second = await commit({ ageMillis: 0, checkoutId: first.checkoutId, version: 2 })
-    const broker = Promise.withResolvers<undefined>()
-    const sent: unknown[] = []
-    const busy = outbox((messages) => {
+  /** Records the ids of the events of each send. */
+  function recordingSend(send: Send = takes) {
+    const sent: (string | undefined)[][] = []
+    const recording: Send = (messages) => {
       sent.push(messages.map(({ headers }) => headers.ce_id))
-      return broker.promise
+      return send(messages)
+    }
+    return { sent, send: recording }
+  }
+
+  describe('publishes a commit', () => {
+    it('with its events in their order, under ids made from its own', async () => {
+      const { store, outbox } = startProcess()
+      const made = await commit(store)
+      await outbox.publish(made)
+      await untilOnKafka(made)
+      deepEqual(onKafka(made), eventIds(made))
     })
-    const published = [busy.publish(first), busy.publish(second, [first])]
-    await store.read(first.checkoutId) // time enough for one that did not wait
-    deepEqual(sent, [[`${first.id}/0`, `${first.id}/1`]])
-    broker.resolve(undefined)
-    await Promise.all(published)
-    deepEqual(sent[1], [`${second.id}/0`, `${second.id}/1`])
-    await busy.stop()
-    equal(sent.length, 2)
-  })
 
-  it('does not send again what was marked after the stream had been read', async () => {
-    const first = await commit({ ageMillis: 0 })
-    const second = await commit({ ageMillis: 0, checkoutId: first.checkoutId, version: 2 })
-    const running = outbox(kafka.send, createRecordingLogger(), { markIntervalMillis: 10 })
-    running.start()
-    await running.publish(first)
-    await eventually('it is marked', async () => !(await unpublished()).includes(first.id) || undefined)
-    await running.publish(second, [first]) // as it was read, not marked
-    await untilOnKafka(second)
-    deepEqual(onKafka(first), [`${first.id}/0`, `${first.id}/1`, `${second.id}/0`, `${second.id}/1`])
-    await running.stop()
-  })
+    it('once, however many ask for it at the same time', async () => {
+      const { sent, send } = recordingSend()
+      const { store, outbox } = startProcess(send)
+      const made = await commit(store)
+      await Promise.all([outbox.publish(made), outbox.publish(made)])
+      await outbox.publish(made)
+      deepEqual(sent, [eventIds(made)])
+    })
 
-  it('marks what it published in batches, off the way of publishing', async () => {
-    const commits = await Promise.all(Array.from({ length: 10 }, () => commit()))
-    const running = outbox(() => Promise.resolve(), createRecordingLogger(), { markIntervalMillis: 20 })
-    await Promise.all(commits.map((made) => running.publish(made)))
-    deepEqual(store.marked, [])
-    running.start()
-    await eventually('all are marked', async () => (await unpublished()).length === 0 || undefined)
-    await running.stop()
-    deepEqual(
-      store.marked.map((batch) => [...batch].sort()),
-      [commits.map(({ id }) => id).sort()],
-    )
-  })
-
-  it('marks later what it could not mark', async () => {
-    const made = await commit()
-    const { log, lines } = createRecordingLogger()
-    const running = outbox(() => Promise.resolve(), { log, lines }, { markIntervalMillis: 10 })
-    store.failsToMark = true
-    await running.publish(made)
-    running.start()
-    await eventually('a mark that failed', () =>
-      Promise.resolve(lines.find((line) => line['event.name'] === 'outbox.mark_failed')),
-    )
-    store.failsToMark = false
-    await eventually('it is marked', async () => (await unpublished()).length === 0 || undefined)
-    await running.stop()
-  })
-
-  describe('says what waits for Kafka', () => {
-    const away: Send = () => Promise.reject(new Error('Kafka away'))
-    const isBetween = (value: number, least: number, most: number) =>
-      ok(value >= least && value <= most, String(value))
-
-    it('from the moment it is given a commit until Kafka has it', async () => {
+    it('after those of its stream that are still being sent, in order', async () => {
       const broker = Promise.withResolvers<undefined>()
-      const sending = outbox(() => broker.promise)
-      deepEqual(sending.waiting, { commits: 0, oldestAgeMillis: 0 })
-      const published = [sending.publish(await commit({ ageMillis: 5_000 })), sending.publish(await commit())]
-      equal(sending.waiting.commits, 2)
-      isBetween(sending.waiting.oldestAgeMillis, 5_000, 30_000)
+      const { sent, send } = recordingSend(() => broker.promise)
+      const { store, outbox } = startProcess(send)
+      const first = await commit(store)
+      const second = await commit(store, { checkoutId: first.checkoutId, version: 2 })
+      const published = [outbox.publish(first), outbox.publish(second, [first])]
+      await store.read(first.checkoutId) // time enough for one that does not wait
+      deepEqual(sent, [eventIds(first)])
       broker.resolve(undefined)
       await Promise.all(published)
-      deepEqual(sending.waiting, { commits: 0, oldestAgeMillis: 0 })
+      deepEqual(sent, [eventIds(first), eventIds(second)])
     })
 
-    it('with what an earlier process left, as a sweep finds it', async () => {
-      await Promise.all([commit({ ageMillis: 90_000 }), commit({ ageMillis: 0 })])
-      const restarted = outbox(away)
-      await rejects(restarted.sweep())
-      equal(restarted.waiting.commits, 1)
-      isBetween(restarted.waiting.oldestAgeMillis, 90_000, 120_000)
+    it('beside those of other streams', async () => {
+      const stuck = randomUUID()
+      const { store, outbox } = startProcess((messages) =>
+        messages[0]?.key === stuck ? neverTakes(messages) : takes(messages),
+      )
+      void outbox.publish(await commit(store, { checkoutId: stuck }))
+      await outbox.publish(await commit(store))
+      equal(outbox.waiting.commits, 1)
     })
 
-    it('counting nothing twice, and until a sweep has published it', async () => {
-      let isAway = true
-      const swept = outbox(() => (isAway ? away([]) : Promise.resolve()))
-      await Promise.all((await Promise.all([commit(), commit()])).map((made) => swept.publish(made)))
-      await rejects(swept.sweep())
-      equal(swept.waiting.commits, 2)
-      isAway = false
-      await swept.sweep()
-      deepEqual(swept.waiting, { commits: 0, oldestAgeMillis: 0 })
+    it('together with earlier ones of its stream that may not be on Kafka, those first', async () => {
+      const dead = await dyingWriter()
+      const { sent, send } = recordingSend()
+      const { store, outbox } = startProcess(send)
+      const first = await commit(dead)
+      const second = await commit(store, { checkoutId: first.checkoutId, version: 2 })
+      await outbox.publish(second, [first])
+      deepEqual(sent, [[...eventIds(first), ...eventIds(second)]])
+      ok(outbox.isPublished(first))
+      await outbox.publish(first)
+      equal(sent.length, 1)
     })
 
-    it('and no more when another process has published it', async () => {
-      const patient = outbox(away)
-      const young = await commit({ ageMillis: 0 })
-      await patient.publish(await commit())
-      await patient.publish(young)
-      equal(await outbox(() => Promise.resolve()).sweep(), 1)
-      equal(await patient.sweep(), 0)
-      equal(patient.waiting.commits, 1) // what is too young for a sweep to see
+    it('in the end while Kafka is away, in the order of its stream, with one log line a pause', async () => {
+      let failures = 20
+      const { sent, send } = recordingSend((messages) =>
+        failures-- > 0 ? away(messages) : kafka.send(messages),
+      )
+      const { store, outbox, lines } = startProcess(send)
+      const firsts = await Promise.all(Array.from({ length: 10 }, () => commit(store)))
+      const [first] = firsts as [Commit]
+      const second = await commit(store, { checkoutId: first.checkoutId, version: 2 })
+      await Promise.all([...firsts.map((each) => outbox.publish(each)), outbox.publish(second)])
+      equal(sent.length, 31)
+      deepEqual(
+        lines.map((line) => [line['event.name'], line['saga.id'], line.commits]),
+        Array(2).fill(['outbox.publish_failed', first.checkoutId, 11]),
+      )
+      await untilOnKafka(second)
+      deepEqual(onKafka(first), [...eventIds(first), ...eventIds(second)])
+    })
+
+    it('and has those who wait say so, who may stop waiting: it is published all the same', async () => {
+      const broker = Promise.withResolvers<undefined>()
+      const { store, outbox } = startProcess(() => broker.promise)
+      const made = await commit(store)
+      const waiting = outbox.publish(made, [], () => Promise.reject(new Error('not my partition any more')))
+      await rejects(waiting, /not my partition/)
+      equal(outbox.waiting.commits, 1)
+      broker.resolve(undefined)
+      await outbox.settled(made.checkoutId)
+      ok(outbox.isPublished(made))
+    })
+
+    it('whose append did not learn its outcome, after what comes before it in its stream', async () => {
+      const { sent, send } = recordingSend()
+      const settled: Commit[] = []
+      const { store, outbox } = startProcess(send, { onSettled: (each) => settled.push(each) })
+      const first = await commit(store)
+      const second = await commit(store, { checkoutId: first.checkoutId, version: 2 })
+      store.onSettled(second)
+      await eventually('it is published', () => Promise.resolve(outbox.isPublished(second) || undefined))
+      deepEqual(settled, [second])
+      deepEqual(sent.flat(), [...eventIds(first), ...eventIds(second)])
     })
   })
 
-  it('works off a long backlog sweep after sweep, without a rest', async () => {
-    await Promise.all(Array.from({ length: 501 }, () => commit()))
-    let sent = 0
-    const working = outbox(() => {
-      sent++
-      return Promise.resolve()
+  describe('reports what waits for Kafka', () => {
+    it('from the moment it is given a commit until Kafka has it', async () => {
+      const broker = Promise.withResolvers<undefined>()
+      const { store, outbox } = startProcess(() => broker.promise)
+      deepEqual(outbox.waiting, { commits: 0, oldestAgeMillis: 0 })
+      const made = [await commit(store, { ageMillis: 5_000 }), await commit(store)]
+      const published = made.map((each) => outbox.publish(each))
+      const { commits, oldestAgeMillis } = outbox.waiting
+      equal(commits, 2)
+      ok(oldestAgeMillis >= 5_000 && oldestAgeMillis < 30_000, String(oldestAgeMillis))
+      broker.resolve(undefined)
+      await Promise.all(published)
+      deepEqual(outbox.waiting, { commits: 0, oldestAgeMillis: 0 })
     })
-    working.start() // the interval is an hour
-    await eventually('all are published', () => Promise.resolve(sent === 501 || undefined))
-    await working.stop()
-    deepEqual(await unpublished(), [])
+
+    it('of this process only, whatever others wait for', async () => {
+      const [own, other] = [startProcess(sendsNothing), startProcess(neverTakes)]
+      void other.outbox.publish(await commit(other.store))
+      await other.outbox.tick()
+      await own.outbox.tick()
+      deepEqual([own.outbox.waiting.commits, other.outbox.waiting.commits], [0, 1])
+    })
   })
 
-  it('looks again soon after one look that took long, for instance at a store that was frozen', async () => {
-    const look = store.unpublished.bind(store)
-    let looks = 0
-    store.unpublished = async (...asked) => {
-      if (looks++ === 0) await delay(300) // twenty times that would be 6 s
-      return look(...asked)
+  describe('keeps a watermark', () => {
+    it('that advances only over what is published', async () => {
+      const { store, outbox } = startProcess(takes)
+      const watermark = async () => {
+        await outbox.tick()
+        return (await documentOf(store))?.publishedTo
+      }
+      const [first, second, third] = [await commit(store), await commit(store), await commit(store)]
+      equal(await watermark(), 0)
+      await outbox.publish(second)
+      equal(await watermark(), 0)
+      await outbox.publish(first)
+      equal(await watermark(), 2)
+      await outbox.publish(third)
+      equal(await watermark(), 3)
+    })
+
+    it('and over what was never stored', async () => {
+      const { store, outbox } = startProcess(takes)
+      const { checkoutId } = await commit(store)
+      const result = await store.append({
+        checkoutId,
+        version: 1,
+        causedBy: 'another',
+        at: new Date(),
+        events: [],
+        traceHeaders: {},
+      })
+      equal(result.outcome, 'conflict')
+      await outbox.publish((await store.read(checkoutId)).commits[0] as Commit)
+      await outbox.tick()
+      equal((await documentOf(store))?.publishedTo, 2)
+    })
+
+    it('by which others know what is published', async () => {
+      const [own, other] = [startProcess(takes), startProcess(takes)]
+      const [first, second] = [await commit(other.store), await commit(other.store)]
+      await other.outbox.publish(first)
+      await own.outbox.tick()
+      equal(own.outbox.isPublished(first), false)
+      await other.outbox.tick()
+      await own.outbox.tick()
+      deepEqual([first, second].map(own.outbox.isPublished), [true, false])
+    })
+  })
+
+  describe('publishes what a dead writer has left', () => {
+    it('above its watermark, under the trace of each commit, in a trace that links to them', async () => {
+      const dead = await dyingWriter(1)
+      const traceIds = Array.from({ length: 3 }, () => randomBytes(16).toString('hex'))
+      const made: Commit[] = []
+      for (const traceId of traceIds) made.push(await commit(dead, { traceId }))
+      const seen: unknown[] = []
+      const { outbox, lines } = startProcess(async (messages) => {
+        const active = context.active()
+        seen.push([trace.getSpanContext(active)?.traceId, sagaIdOf(active), messages.length])
+        await kafka.send(messages)
+      })
+      spans.exporter.reset()
+      await untilRecovered(dead, outbox)
+      deepEqual(
+        seen,
+        made.slice(1).map(({ checkoutId }, index) => [traceIds[index + 1], checkoutId, 2]),
+      )
+      for (const each of made.slice(1)) await untilOnKafka(each)
+      const sweeps = spans.exporter.getFinishedSpans().filter(({ name }) => name === 'sweep outbox')
+      deepEqual(
+        sweeps.map(({ parentSpanContext, links }) => [
+          parentSpanContext,
+          links.map((link) => link.context.traceId),
+        ]),
+        [[undefined, traceIds.slice(1)]],
+      )
+      deepEqual(
+        lines.map((line) => [line['event.name'], line.commits, line.process]),
+        [['outbox.swept', 2, 'dead']],
+      )
+    })
+
+    it('in the order of each stream', async () => {
+      const dead = await dyingWriter()
+      const { sent, send } = recordingSend()
+      const { outbox } = startProcess(send)
+      const first = await commit(dead)
+      const second = await commit(dead, { checkoutId: first.checkoutId, version: 2 })
+      await untilRecovered(dead, outbox)
+      deepEqual(sent.flat(), [...eventIds(first), ...eventIds(second)])
+    })
+
+    it('once: the next look finds nothing to read', async () => {
+      const dead = await dyingWriter()
+      await commit(dead)
+      const { store, outbox } = startProcess(takes)
+      await untilRecovered(dead, outbox)
+      const scans = store.scanned.length
+      for (let look = 0; look < 3; look++) await outbox.tick()
+      equal(store.scanned.length, scans)
+    })
+
+    it('however much that is', async () => {
+      const dead = await dyingWriter()
+      const made = await Promise.all(Array.from({ length: 501 }, () => commit(dead)))
+      const { sent, send } = recordingSend()
+      const { outbox } = startProcess(send)
+      await untilRecovered(dead, outbox)
+      deepEqual(sent.flat().sort(), made.flatMap(eventIds).sort())
+    })
+
+    it('by itself, at intervals', async () => {
+      const dead = await dyingWriter()
+      const made = await commit(dead)
+      const { outbox } = startProcess()
+      await outbox.start()
+      await untilOnKafka(made)
+      await eventually('it is dealt with', () => isRecovered(dead))
+      await outbox.stop()
+    })
+
+    it('when Kafka is there again', async () => {
+      const dead = await dyingWriter()
+      const made = await commit(dead)
+      let failures = 1
+      const { outbox, lines } = startProcess((messages) =>
+        failures-- > 0 ? away(messages) : kafka.send(messages),
+      )
+      await untilRecovered(dead, outbox)
+      await untilOnKafka(made)
+      deepEqual(
+        lines.map((line) => line['event.name']),
+        ['outbox.publish_failed', 'outbox.swept'],
+      )
+    })
+
+    it('in two processes at once: nothing is lost, and what comes twice has the same ids', async () => {
+      const dead = await dyingWriter()
+      const made = await Promise.all(Array.from({ length: 20 }, () => commit(dead)))
+      const [one, two] = [startProcess(), startProcess()]
+      await Promise.all([untilRecovered(dead, one.outbox), untilRecovered(dead, two.outbox)])
+      for (const each of made) {
+        await untilOnKafka(each)
+        deepEqual([...new Set(onKafka(each))], eventIds(each))
+      }
+    })
+
+    it('also when it is this process that has published it before', async () => {
+      const dead = await dyingWriter()
+      const { sent, send } = recordingSend()
+      const { outbox } = startProcess(send)
+      const made = await commit(dead)
+      await outbox.publish(made) // its message came again
+      await untilRecovered(dead, outbox)
+      deepEqual(sent, [eventIds(made)])
+    })
+  })
+
+  describe('leaves alone', () => {
+    /** Ticks both for several leases. */
+    async function tickFor(leases: number, ...outboxes: Outbox[]): Promise<void> {
+      const until = performance.now() + leases * leaseMillis
+      await eventually(
+        `${leases} leases`,
+        async () => {
+          for (const outbox of outboxes) await outbox.tick()
+          return performance.now() > until || undefined
+        },
+        { intervalMillis: 20 },
+      )
     }
-    const running = outbox(kafka.send, createRecordingLogger(), { sweepIntervalMillis: 10 })
-    running.start()
-    await eventually('a second look', () => Promise.resolve(looks > 1 || undefined), {
-      deadlineMillis: 3_000,
+
+    it('a writer that shows life, however long its commits wait', async () => {
+      const [own, other] = [startProcess(sendsNothing), startProcess(neverTakes)]
+      void other.outbox.publish(await commit(other.store))
+      await tickFor(5, own.outbox, other.outbox)
+      deepEqual(own.store.scanned, [])
+      deepEqual(own.lines, [])
     })
-    await running.stop()
+
+    it('everybody after the store stood still', async () => {
+      const dead = await dyingWriter()
+      await commit(dead)
+      const frozen = Promise.withResolvers<undefined>()
+      let looks = 0
+      const own = startProcess(sendsNothing, {
+        beatIntervalMillis: 50, // two of these are less than the lease
+        writers: {
+          renew: (document) => writers.renew(document),
+          markRecovered: (document) => writers.markRecovered(document),
+          forget: (document) => writers.forget(document),
+          all: async () => {
+            looks += 1
+            if (looks === 2) await frozen.promise
+            return writers.all()
+          },
+        },
+      })
+      await own.outbox.tick()
+      const looking = own.outbox.tick()
+      const until = performance.now() + 3 * leaseMillis
+      await eventually('three leases', () => Promise.resolve(performance.now() > until || undefined))
+      frozen.resolve(undefined)
+      await looking
+      deepEqual(own.store.scanned, [])
+    })
+
+    it('a writer that has stopped with nothing pending: its commits are not read', async () => {
+      const [own, other] = [startProcess(sendsNothing), startProcess(takes)]
+      await other.outbox.publish(await commit(other.store))
+      await other.outbox.stop()
+      await tickFor(3, own.outbox)
+      deepEqual(own.store.scanned, [])
+      ok(await isRecovered(other.store))
+    })
   })
 
-  it('stops when what it was sending has been sent and marked', async () => {
-    const made = await commit()
-    const broker = Promise.withResolvers<undefined>()
-    const stopping = outbox(() => broker.promise)
-    const published = stopping.publish(made)
-    let hasStopped = false
-    const stopped = stopping.stop().then(() => {
-      hasStopped = true
-    })
-    await store.read(made.checkoutId) // time enough for a stop that did not wait
-    equal(hasStopped, false)
-    broker.resolve(undefined)
-    await Promise.all([published, stopped])
-    deepEqual(await unpublished(), [])
+  it('finds what a writer commits after it was taken for dead and went on, once it has died', async () => {
+    const [own, other] = [startProcess(takes), startProcess(neverTakes)]
+    await other.outbox.tick()
+    await untilRecovered(other.store, own.outbox) // it stands still
+    const late = await commit(other.store)
+    const document = await documentOf(other.store)
+    ok((document?.beat ?? 0) > 1, 'it has shown life before it told of the commit')
+    equal(document?.recoveredAtBeat, undefined)
+    await untilRecovered(other.store, own.outbox) // it died
+    ok(own.outbox.isPublished(late))
   })
 
-  it('stops in the middle of a sweep after the commit in hand, and leaves the rest to the next process', async () => {
-    const first = await commit({ ageMillis: 30_000 })
-    const second = await commit({ ageMillis: 20_000 })
-    const broker = Promise.withResolvers<undefined>()
-    const sent: (string | null)[] = []
-    const stopping = outbox(([message]) => {
-      sent.push(message?.key ?? null)
-      return broker.promise
+  describe('when it stops', () => {
+    it('finishes what is being sent, and writes the last watermark', async () => {
+      const broker = Promise.withResolvers<undefined>()
+      const { store, outbox } = startProcess(() => broker.promise)
+      const made = await commit(store)
+      const published = outbox.publish(made)
+      await store.read(made.checkoutId) // it is being sent
+      let hasStopped = false
+      const stopped = outbox.stop().then(() => {
+        hasStopped = true
+      })
+      await store.read(made.checkoutId) // time enough for a stop that does not wait
+      equal(hasStopped, false)
+      broker.resolve(undefined)
+      await Promise.all([published, stopped])
+      const document = await documentOf(store)
+      equal(document?.publishedTo, 1)
+      equal(document.recoveredAtBeat, document.beat)
     })
-    stopping.start()
-    await eventually('the sweep', () => Promise.resolve(sent.length > 0 || undefined), { intervalMillis: 5 })
-    const stopped = stopping.stop()
-    broker.resolve(undefined)
-    await stopped
-    deepEqual(sent, [first.checkoutId])
-    deepEqual(await unpublished(), [second.id])
+
+    it('leaves to others what waits for Kafka', async () => {
+      const { store, outbox } = startProcess(away)
+      const made = await commit(store)
+      const published = outbox.publish(made)
+      await Promise.all([rejects(published), outbox.stop()])
+      const document = await documentOf(store)
+      deepEqual([document?.publishedTo, document?.recoveredAtBeat], [0, undefined])
+      const { sent, send } = recordingSend()
+      await untilRecovered(store, startProcess(send).outbox)
+      deepEqual(sent, [eventIds(made)])
+    })
+  })
+
+  it('forgets a dead writer an hour later, when nothing of it is left', async () => {
+    const at = new Date(Date.now() - 2 * hourMillis)
+    const gone = { process: 'dead', publishedTo: 0, beat: 1, at, recoveredAtBeat: 1 }
+    await writers.renew({ _id: 'forgettable', ...gone })
+    await writers.renew({ _id: 'with deadlines', ...gone, deadlinesFrom: 1 })
+    await writers.renew({ _id: 'with deadlines done', ...gone, deadlinesFrom: 1, deadlinesAreDone: true })
+    await writers.renew({ _id: 'young', ...gone, at: new Date() })
+    const { store, outbox } = startProcess(takes)
+    await eventually('they are forgotten', async () => {
+      await outbox.tick()
+      const left = (await writers.all()).map(({ _id }) => _id).filter((id) => id !== store.writer.id)
+      return left.sort().join() === 'with deadlines,young' || undefined
+    })
   })
 })

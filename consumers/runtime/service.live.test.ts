@@ -2,25 +2,26 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Services } from '../infra/native/services.ts'
-import { prepareServices } from '../infra/native/services.ts'
-import { eventually } from '../infra/verify/eventually.ts'
-import type { KafkaForTests, Place } from '../infra/verify/kafka-for-tests.ts'
-import { kafkaForTests } from '../infra/verify/kafka-for-tests.ts'
-import { stackForTests } from '../infra/verify/stack-for-tests.ts'
-import { storeForTests } from '../infra/verify/store-for-tests.ts'
-import { Outbox } from '../producers/outbox/outbox.ts'
-import type { EventType, Service } from '../shared/saga/events.ts'
-import { eventTypes, services as names, topicOf, topics } from '../shared/saga/events.ts'
-import { subscriptionsOf, terminalTypes } from '../shared/saga/flow.ts'
-import type { IncomingMessage } from '../shared/kafka/cloud-events.ts'
-import { cloudEventType } from '../shared/kafka/cloud-events.ts'
-import type { ProducerMessage } from '../shared/kafka/kafka.ts'
-import { EventStore } from '../shared/kernel/event-store.ts'
-import type { StoreConnection } from '../shared/kernel/mongo.ts'
-import { createRecordingLogger } from '../shared/telemetry/recording-logger.ts'
-import type { LogLine } from '../shared/telemetry/recording-logger.ts'
-import type { LedgerEntry } from './payments/fake-payment-network.ts'
+import type { Services } from '../../infra/native/services.ts'
+import { prepareServices } from '../../infra/native/services.ts'
+import { eventually } from '../../infra/verify/eventually.ts'
+import type { KafkaForTests, Place } from '../../infra/verify/kafka-for-tests.ts'
+import { kafkaForTests } from '../../infra/verify/kafka-for-tests.ts'
+import { stackForTests } from '../../infra/verify/stack-for-tests.ts'
+import { storeForTests } from '../../infra/verify/store-for-tests.ts'
+import { Outbox } from '../../producers/outbox/outbox.ts'
+import type { EventType, Service } from '../../shared/saga/events.ts'
+import { eventTypes, services as names, topicOf, topics } from '../../shared/saga/events.ts'
+import { subscriptionsOf, terminalTypes } from '../../shared/saga/flow.ts'
+import type { IncomingMessage } from '../../shared/kafka/cloud-events.ts'
+import { cloudEventType } from '../../shared/kafka/cloud-events.ts'
+import type { ProducerMessage } from '../../shared/kafka/kafka.ts'
+import { EventStore } from '../../shared/kernel/event-store.ts'
+import type { StoreConnection } from '../../shared/kernel/mongo.ts'
+import { Writer, Writers } from '../../shared/kernel/writers.ts'
+import { createRecordingLogger } from '../../shared/telemetry/recording-logger.ts'
+import type { LogLine } from '../../shared/telemetry/recording-logger.ts'
+import type { LedgerEntry } from '../payments/fake-payment-network.ts'
 import { consumerGroupOf } from './service.ts'
 
 interface Plan {
@@ -47,6 +48,8 @@ const declined: Story = {
   payments: ['PaymentDeclined'],
 }
 
+const writerTimings = { beatIntervalMillis: 250, leaseMillis: 2_000 }
+
 describe('the services, as processes, on the real Kafka and the real store', function () {
   this.timeout(180_000)
 
@@ -63,7 +66,8 @@ describe('the services, as processes, on the real Kafka and the real store', fun
     const [store, broker] = await Promise.all([storeForTests(), kafkaForTests([...topics, 'dead-letters'])])
     connection = store
     kafka = broker
-    const storeOf = (service: Service) => new EventStore(connection.databaseOf(service), service)
+    const storeOf = (service: Service) =>
+      new EventStore(connection.databaseOf(service), service, new Writer('tests'))
     stores = {
       users: storeOf('users'),
       orders: storeOf('orders'),
@@ -72,15 +76,20 @@ describe('the services, as processes, on the real Kafka and the real store', fun
     }
     await stores.checkout.prepare()
     const { log } = createRecordingLogger()
-    const intervals = { sweepIntervalMillis: 60_000, sweepGraceMillis: 60_000, markIntervalMillis: 50 }
-    outbox = new Outbox({ store: stores.checkout, send: kafka.send, log, ...intervals })
-    outbox.start()
+    outbox = new Outbox({
+      store: stores.checkout,
+      writers: new Writers(connection.databaseOf('checkout')),
+      send: kafka.send,
+      log,
+      ...writerTimings,
+    })
+    await outbox.start()
     services = await prepareServices(stack, {
       MONGODB_DATABASE_PREFIX: store.databasePrefix,
       KAFKA_SESSION_TIMEOUT_MILLIS: '6000', // the least that the broker takes: so long one that was killed is missed
       OFFSET_COMMIT_INTERVAL_MILLIS: '200',
-      OUTBOX_SWEEP_INTERVAL_MILLIS: '500',
-      OUTBOX_SWEEP_GRACE_MILLIS: '2000',
+      WRITER_BEAT_INTERVAL_MILLIS: String(writerTimings.beatIntervalMillis),
+      WRITER_LEASE_MILLIS: String(writerTimings.leaseMillis),
       DEADLINE_CHECK_INTERVAL_MILLIS: '200',
       OTEL_TRACES_EXPORTER: 'none',
       OTEL_METRICS_EXPORTER: 'none',
@@ -218,6 +227,27 @@ describe('the services, as processes, on the real Kafka and the real store', fun
       deepEqual(await storyOf(first), completed)
       deepEqual(await storyOf(second), { ...declined, users: ['UserRegistered', 'RegistrationKept'] })
     })
+  })
+
+  it('take back a checkout whose deadline passed while the process that knew of it was dead', async () => {
+    const deadlines = connection
+      .databaseOf('checkout')
+      .collection<{ deadlines: { checkoutId: string }[] }>('deadlines')
+    const documentOf = (checkoutId: string) => deadlines.findOne({ 'deadlines.checkoutId': checkoutId })
+    await services.server('payments').down()
+    const late = randomUUID()
+    await request({ checkoutId: late, deadlineMillis: 4_000 })
+    await eventually('its deadline in the store', async () => (await documentOf(late)) ?? undefined)
+    await eventually('its order', async () => (await typesOf('orders', late)).length || undefined)
+    await services.server('checkout').kill()
+    await services.up('checkout')
+    await eventually(
+      'its expiry',
+      async () => (await typesOf('checkout', late)).includes('CheckoutExpired') || undefined,
+    )
+    await services.up('payments')
+    await untilEnded(late)
+    await eventually('its deadline is cleared', async () => (await documentOf(late)) === null || undefined)
   })
 
   it('publish every event that they commit, once, under its id, for its checkout', async () => {
@@ -445,5 +475,17 @@ describe('the services, as processes, on the real Kafka and the real store', fun
       deepEqual(await storyOf(checkoutId), completed)
       equal(await moneyOf(checkoutId), 2_500)
     }
+  })
+
+  it('hold up nobody for one that is slow', async () => {
+    const [slow, quick] = [randomUUID(), Array.from({ length: 10 }, () => randomUUID())]
+    await request({ checkoutId: slow, token: 'tok_slow' })
+    await eventually('the slow order', async () => (await typesOf('orders', slow)).length || undefined)
+    await Promise.all(quick.map((checkoutId) => request({ checkoutId })))
+    await Promise.all([slow, ...quick].map((checkoutId) => untilEnded(checkoutId)))
+    const paidAt = async (checkoutId: string) =>
+      (await stores.payments.read(checkoutId)).events[0]?.time ?? ''
+    const [slowAt, ...quickAt] = await Promise.all([slow, ...quick].map(paidAt))
+    ok(quickAt.every((at) => at < (slowAt ?? '')))
   })
 })

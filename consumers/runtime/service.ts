@@ -2,41 +2,40 @@
  * What every service of the saga has in common: it reads its topics, answers by its decider, commits,
  * publishes. A service adds its logic, and nothing else that is its own.
  */
-import type { SagaEvent, Service } from '../shared/saga/events.ts'
-import type { Consumed } from '../shared/saga/flow.ts'
-import { concerns, consumedBy, keeperOf, subscriptionsOf } from '../shared/saga/flow.ts'
-import type { ServiceLogic } from '../shared/kernel/answer.ts'
-import { answer } from '../shared/kernel/answer.ts'
-import { RecentStreams } from '../shared/kernel/recent-streams.ts'
-import type { IncomingMessage } from '../shared/kafka/cloud-events.ts'
-import { fromMessage, PoisonMessage, typeOf } from '../shared/kafka/cloud-events.ts'
-import type { Handler } from '../shared/kafka/handler.ts'
-import { compose } from '../shared/kafka/handler.ts'
-import { KafkaConnection } from '../shared/kafka/kafka.ts'
-import { deadLettered } from '../shared/kafka/middleware/dead-letter.ts'
-import { logged } from '../shared/kafka/middleware/log.ts'
-import { retried } from '../shared/kafka/middleware/retry.ts'
-import { traced } from '../shared/kafka/middleware/trace.ts'
-import { retryUntilAvailable } from '../shared/kafka/retry-until-available.ts'
-import { observeLag } from '../shared/telemetry/consumer-lag.ts'
-import { observeSilence } from '../shared/telemetry/consumer-stalls.ts'
-import { forgetActiveSpan } from '../shared/telemetry/span-processors.ts'
-import { startHealthServer } from '../shared/process/health.ts'
-import { failpoint } from '../shared/process/failpoints.ts'
-import type { Process } from '../shared/process/lifecycle.ts'
-import { startProcess } from '../shared/process/lifecycle.ts'
-import type { Commit, Stream } from '../shared/kernel/event-store.ts'
-import { EventStore } from '../shared/kernel/event-store.ts'
-import type { StoreConnection } from '../shared/kernel/mongo.ts'
-import { connectStore } from '../shared/kernel/mongo.ts'
-import { count, recordAnswer, recordQueueTime } from '../shared/telemetry/saga-metrics.ts'
-import { Outbox } from '../producers/outbox/outbox.ts'
+import { Outbox } from '../../producers/outbox/outbox.ts'
+import type { IncomingMessage } from '../../shared/kafka/cloud-events.ts'
+import { fromMessage, PoisonMessage, typeOf } from '../../shared/kafka/cloud-events.ts'
+import type { Handler } from '../../shared/kafka/handler.ts'
+import { compose } from '../../shared/kafka/handler.ts'
+import { KafkaConnection } from '../../shared/kafka/kafka.ts'
+import { deadLettered } from '../../shared/kafka/middleware/dead-letter.ts'
+import { logged } from '../../shared/kafka/middleware/log.ts'
+import { retried } from '../../shared/kafka/middleware/retry.ts'
+import { traced } from '../../shared/kafka/middleware/trace.ts'
+import { retryUntilAvailable } from '../../shared/kafka/retry-until-available.ts'
+import type { Commit } from '../../shared/kernel/event-store.ts'
+import { EventStore } from '../../shared/kernel/event-store.ts'
+import type { StoreConnection } from '../../shared/kernel/mongo.ts'
+import { connectStore } from '../../shared/kernel/mongo.ts'
+import { StreamCache } from '../../shared/kernel/stream-cache.ts'
+import { Writer, Writers } from '../../shared/kernel/writers.ts'
+import { failpoint } from '../../shared/process/failpoints.ts'
+import { startHealthServer } from '../../shared/process/health.ts'
+import type { Process } from '../../shared/process/lifecycle.ts'
+import { startProcess } from '../../shared/process/lifecycle.ts'
+import type { SagaEvent, Service } from '../../shared/saga/events.ts'
+import type { Consumed } from '../../shared/saga/flow.ts'
+import { concerns, consumedBy, isAnswered, keeperOf, subscriptionsOf } from '../../shared/saga/flow.ts'
+import { observeLag } from '../../shared/telemetry/consumer-lag.ts'
+import { observeSilence } from '../../shared/telemetry/consumer-stalls.ts'
+import { count, recordAnswer, recordQueueTime } from '../../shared/telemetry/saga-metrics.ts'
+import type { ServiceLogic } from './reactor.ts'
+import { reactAndPublish } from './reactor.ts'
 
 export interface ServiceTools extends Process {
   readonly connection: StoreConnection
   readonly store: EventStore
-  /** Counts a commit and publishes it. */
-  readonly publish: Outbox['publish']
+  readonly outbox: Outbox
 }
 
 /** A consumer bounds its stopping itself; this comes after all of its bounds. */
@@ -77,7 +76,8 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
   lifecycle.onStop(() => health.close())
   log.info({ 'event.name': 'health.listening', port: health.port }, 'health server listens')
 
-  const store = new EventStore(connection.databaseOf(service), service)
+  const database = connection.databaseOf(service)
+  const store = new EventStore(database, service, new Writer(service))
   await store.prepare()
 
   const { KAFKA_BROKERS: brokers, kafkaSecurity: security } = config
@@ -97,56 +97,61 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
 
   const outbox = new Outbox({
     store,
+    writers: new Writers(database),
     send: producer.send,
     log,
-    sweepIntervalMillis: config.OUTBOX_SWEEP_INTERVAL_MILLIS,
-    sweepGraceMillis: config.OUTBOX_SWEEP_GRACE_MILLIS,
+    beatIntervalMillis: config.WRITER_BEAT_INTERVAL_MILLIS,
+    leaseMillis: config.WRITER_LEASE_MILLIS,
+    onSettled: (commit) => onCommit(commit),
   })
-  outbox.start()
+  const cache = new StreamCache<State>()
+  const logic = await createLogic({ ...process, connection, store, outbox })
+  const onCommit = (commit: Commit): void => {
+    for (const { event } of commit.events) count(event)
+    logic.onCommit?.(commit)
+  }
+  await outbox.start()
   lifecycle.onStop(() => outbox.stop())
 
-  const publish: ServiceTools['publish'] = async (commit, earlier) => {
-    for (const { event } of commit.events) count(event)
-    return outbox.publish(commit, earlier)
-  }
-  const logic = await createLogic({ ...process, connection, store, publish })
-
-  const recent = recentStreamsOf(service)
-  const handler: Handler = async ({ message }) => {
+  const reactor = { store, logic, cache, outbox }
+  const handler: Handler = async ({ message, heartbeat, holdOffset }) => {
     const recorded = fromMessage(message)
     if (!concerns(service, recorded)) return 'nothing to answer'
-    const { id: causedBy, checkoutId, event } = recorded
-    const answered = await answer(store, logic, { checkoutId, causedBy, event }, { recent })
-    if (!answered) return 'nothing to answer'
-    const { commit, stream } = answered
-    // The checkout's own stream begins with the request; the others do not know when that was.
-    const requestedAt = service === 'checkout' ? stream.events[0]?.time : undefined
-    recordAnswer(commit.events, recorded.time, requestedAt)
-    failpoint('committed')
-    if (await publish(commit, perhapsUnpublished(service, stream))) recent.keepPublished(stream, commit)
-    return 'answered'
+    const { id: causedBy, checkoutId, event, time } = recorded
+    const question = { checkoutId, causedBy, event, time }
+    const remembering = logic.remember?.(question)
+    if (remembering) holdOffset(remembering)
+    if (!isAnswered(service, event.type)) {
+      const stream = logic.expects?.(question)
+      if (stream) cache.keep(checkoutId, stream)
+      return 'nothing to answer'
+    }
+    return reactAndPublish(reactor, question, {
+      onWait: heartbeat,
+      onCommitted: ({ commit, openedAt }) => {
+        onCommit(commit)
+        // The checkout's own stream begins with the request; the others do not know when that was.
+        recordAnswer(commit.events, time, service === 'checkout' ? openedAt : undefined)
+      },
+    })
   }
   const groupId = consumerGroupOf(service)
   const handle = compose(
     [traced(groupId), logged, deadLettered(groupId, (letter) => producer.send([letter])), retried()],
     handler,
   )
-  const isOurs = ownership(service)
   const consumer = await retryUntilAvailable(patience, () =>
     kafka.startConsumer({
       groupId,
       topics: subscriptionsOf(service),
-      concurrency: config.CONSUMER_CONCURRENCY,
       offsetCommitIntervalMillis: config.OFFSET_COMMIT_INTERVAL_MILLIS,
       onFatal: (error) => lifecycle.fail(error),
-      handle: async (message, heartbeat) => {
-        if (!isOurs(message)) {
-          forgetActiveSpan()
-          return
-        }
+      concerns: ownership(service),
+      handle: async (message, heartbeat, holdOffset) => {
         recordQueueTime(message.topic, groupId, message.producedAtMillis)
         failpoint('message-received')
-        await handle({ message, log, heartbeat, signal: lifecycle.signal, attempts: { made: 1 } })
+        const { signal } = lifecycle
+        await handle({ message, log, heartbeat, holdOffset, signal, attempts: { made: 1 } })
         failpoint('handled')
       },
     }),
@@ -156,18 +161,6 @@ async function startService<S extends Service, State, Event extends SagaEvent, A
   observeLag(groupId, () => consumer.lag())
   observeSilence(groupId, consumer.longestSilenceMillis)
 }
-
-export const recentStreamsOf = (service: Service): RecentStreams =>
-  new RecentStreams({
-    isPublished: (stream) => perhapsUnpublished(service, stream).every(({ published }) => published),
-  })
-
-/**
- * What of a stream may not be on its topic although the service was sent a message about it. All but a checkout's
- * first commit: whatever is said of a checkout follows from its request, so that one is there.
- */
-export const perhapsUnpublished = (service: Service, { commits }: Stream): readonly Commit[] =>
-  service === 'checkout' ? commits.slice(1) : commits
 
 /**
  * Which messages of its topics are a service's to handle: those it reacts to, and those that nobody can

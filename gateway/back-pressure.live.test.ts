@@ -12,6 +12,7 @@ import type { RunningConsumer } from '../shared/kafka/kafka.ts'
 import { KafkaConnection } from '../shared/kafka/kafka.ts'
 import { EventStore } from '../shared/kernel/event-store.ts'
 import { connectStore } from '../shared/kernel/mongo.ts'
+import { Writers } from '../shared/kernel/writers.ts'
 import { createRecordingLogger } from '../shared/telemetry/recording-logger.ts'
 import { acceptedView } from './checkout-view.ts'
 import type { RunningGateway } from './gateway-process.ts'
@@ -44,8 +45,6 @@ describe('the gateway under back-pressure', function () {
     gateway = await startGatewayProcess({
       MONGODB_URL: storeUrl,
       KAFKA_BROKERS: stack.urls.kafkaBrokers,
-      OUTBOX_SWEEP_INTERVAL_MILLIS: '300',
-      OUTBOX_SWEEP_GRACE_MILLIS: '200',
       GATEWAY_BACKLOG_LIMIT: String(backlogLimit),
       GATEWAY_STORE_TIMEOUT_MILLIS: String(storeTimeoutMillis),
     })
@@ -102,20 +101,22 @@ describe('the gateway under back-pressure', function () {
       return answer.status === 202 ? answer : undefined
     })
 
-  const withStore = async <T>(look: (store: EventStore) => Promise<T>): Promise<T> => {
+  /** Whether all that the gateway has committed is below its watermark. */
+  const untilNothingWaits = async (): Promise<void> => {
     const connection = await connectStore({ mongodbUrl: stack.urls.mongodbUrl, databasePrefix: 'sagascope' })
+    const database = connection.databaseOf('checkout')
+    const store = new EventStore(database, 'checkout')
     try {
-      return await look(new EventStore(connection.databaseOf('checkout'), 'checkout'))
+      await eventually('everything published', async () => {
+        const left = (await new Writers(database).all()).map(async ({ _id, publishedTo }) =>
+          store.writtenBy(_id, publishedTo, 1),
+        )
+        return (await Promise.all(left)).flat().length === 0 || undefined
+      })
     } finally {
       await connection.close()
     }
   }
-  const untilNothingWaits = () =>
-    withStore((store) =>
-      eventually('everything published and marked', async () =>
-        (await store.unpublished(new Date(), 1)).length === 0 ? true : undefined,
-      ),
-    )
 
   /** Reads along on the topic, from its beginning, until all of them have come. */
   async function untilOnTopic(ids: readonly string[]): Promise<void> {
@@ -125,7 +126,6 @@ describe('the gateway under back-pressure', function () {
     ).startConsumer({
       groupId: randomUUID(),
       topics: ['checkouts'],
-      concurrency: 6,
       offsetCommitIntervalMillis: 60_000,
       onFatal: (error) => {
         throw error
@@ -186,7 +186,24 @@ describe('the gateway under back-pressure', function () {
     strictEqual((await post(key)).checkoutId, checkoutId)
   })
 
+  it('knows that nothing was accepted of what waited behind a frozen store and never left the process', async () => {
+    await untilNothingWaits()
+    storeNetwork.inject({ kind: 'black-hole', of: ['requests'] })
+    const first = post()
+    // By the time that these are answered, the first request is on its way to the store.
+    for (let times = 0; times < 20; times++) await fetch(`${gateway.url}/healthz`)
+    const answers = await Promise.all([first, ...Array.from({ length: 19 }, () => post())])
+    storeNetwork.inject({ kind: 'none' })
+    const unknown = answers.filter(({ problem }) => problem === 'outcome_unknown')
+    const refused = answers.filter(({ problem }) => problem === 'store_unavailable')
+    strictEqual(unknown.length + refused.length, answers.length)
+    ok(unknown.length > 0, 'the first batch was sent')
+    ok(refused.length > 0, 'the others waited for it')
+    await untilAccepted()
+  })
+
   it('says that it does not know when only the store’s answer was lost, and keeps what was written', async () => {
+    await untilNothingWaits()
     storeNetwork.inject({ kind: 'black-hole', of: ['responses'] })
     const { problem, checkoutId = '', tookMillis } = await post(null)
     storeNetwork.inject({ kind: 'none' })
@@ -239,7 +256,7 @@ describe('the gateway under back-pressure', function () {
     deepStrictEqual(await exited, [0, null])
     ok(performance.now() - startedAt < 10_000)
     await slow.untilClosed()
-    await withStore(async (store) => deepStrictEqual(await store.unpublished(new Date(), 10), []))
+    await untilNothingWaits()
     await untilOnTopic(promised)
   })
 })

@@ -41,8 +41,10 @@ export function parseCheckoutRequest(body: unknown): CheckoutRequest {
  * A digest that is the same for bodies that mean the same: however they are spelled, what was read from them
  * has its fields in the schema's order.
  */
-export const fingerprintOf = (request: CheckoutRequest): string =>
-  createHash('sha256').update(JSON.stringify(request)).digest('hex')
+export const fingerprintOf = ({ user, order, payment }: CheckoutRequest): string =>
+  createHash('sha256')
+    .update(JSON.stringify([user, order, payment]))
+    .digest('hex')
 
 function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   if (issue.code !== 'unrecognized_keys') return [{ pointer: pointerTo(issue.path), detail: issue.message }]

@@ -1,12 +1,13 @@
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { SpanKind } from '@opentelemetry/api'
+import type { EventStore } from '../shared/kernel/event-store.ts'
+import { NotSent } from '../shared/process/coalescer.ts'
 import type { SagaEvent } from '../shared/saga/events.ts'
 import type { CheckoutView } from './checkout-view.ts'
 import { acceptedView, checkoutView } from './checkout-view.ts'
 import { BacklogLimit } from './backlog-limit.ts'
 import type { GatewayUnderTest } from './gateway-under-test.ts'
 import { dependenciesFor, goodRequest, startGateway } from './gateway-under-test.ts'
-import type { IdempotencyKeys } from './idempotency.ts'
 import { InMemoryEventStore } from './in-memory-event-store.ts'
 import type { ProblemDocument } from './problem.ts'
 import { StoreGuard } from './store-guard.ts'
@@ -181,32 +182,22 @@ describe('POST /checkouts, when there is no room or no store', () => {
     strictEqual(gateway.published.length, 1)
   })
 
-  it('writes nothing for a request that it gave up before it wrote', async () => {
-    const claimed = Promise.withResolvers<undefined>()
+  it('accepts nothing of a request that waited in the process, behind others, for a store that is frozen', async () => {
     const { register } = dependenciesFor({} as never)
     const store = new InMemoryEventStore('checkout')
-    const claim = register.keys.claim.bind(register.keys)
-    const keys: IdempotencyKeys = {
-      claim: async (...args) => {
-        await claimed.promise
-        return claim(...args)
-      },
-    }
-    gateway = await startGateway({ storeGuard: impatient(), register: { ...register, store, keys } })
+    // As GroupInsert does with what has not left the process.
+    const append: EventStore['append'] = (_commit, signal) =>
+      new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(new NotSent(signal.reason)))
+      })
+    const find = store.find.bind(store)
+    gateway = await startGateway({
+      storeGuard: impatient(),
+      register: { ...register, store: { append, find } },
+    })
     const { detail } = await problemOf(await gateway.post(goodRequest, key), 'store_unavailable')
     match(detail, /^Nothing was accepted/)
-    claimed.resolve(undefined)
-    await eventually(async () =>
-      (await gateway.get('/checkouts/nobodys')).status === 404 ? true : undefined,
-    )
     strictEqual(store.streamCount, 0)
-    await accepted(
-      await eventually(async () => {
-        const response = await gateway.post(goodRequest, key)
-        return response.status === 202 ? response : undefined
-      }),
-    )
-    strictEqual(store.streamCount, 1)
   })
 
   it('answers at once when it has as much in hand as it may', async () => {
@@ -267,15 +258,21 @@ describe('POST /checkouts with an Idempotency-Key', () => {
     strictEqual(((await response.json()) as ProblemDocument).type, '/problems/idempotency_key_reused')
   })
 
-  it('heals a key whose checkout was never written', async () => {
-    const store = gateway.stores.checkout
-    const append = store.append.bind(store)
-    store.append = () => Promise.reject(new Error('the process died here'))
-    strictEqual((await gateway.post(goodRequest, key)).status, 500)
-    store.append = append
+  it('publishes again what a gateway may have died with before it had', async () => {
     const { checkoutId } = await accepted(await gateway.post(goodRequest, key))
-    strictEqual((await view(checkoutId)).status, 'requested')
-    strictEqual(gateway.stores.checkout.streamCount, 1)
+    await accepted(await gateway.post(goodRequest, key))
+    const again = await eventually(() => gateway.republished[0])
+    strictEqual(again.checkoutId, checkoutId)
+  })
+
+  it('gives different checkouts to different keys', async () => {
+    const ids = await Promise.all(
+      ['a-key', 'another-key', 'a-key '.trim()].map(
+        async (name) =>
+          (await accepted(await gateway.post(goodRequest, { 'idempotency-key': name }))).checkoutId,
+      ),
+    )
+    strictEqual(new Set(ids).size, 2)
   })
 
   it('refuses a key that is none', async () => {

@@ -12,11 +12,11 @@ import { parseCheckoutRequest } from './checkout-request.ts'
 import type { CheckoutView } from './checkout-view.ts'
 import { linksOf, toView, traceIdOfCommit } from './checkout-view.ts'
 import { followCheckout } from './follow-checkout.ts'
-import { parseIdempotencyKey } from './idempotency.ts'
+import { checkoutIdFor, parseIdempotencyKey } from './idempotency.ts'
 import { readJson } from './json-body.ts'
 import { Problem } from './problem.ts'
 import type { CheckoutRegister, Written } from './request-checkout.ts'
-import { chooseCheckoutId, writeRequest } from './request-checkout.ts'
+import { writeRequest } from './request-checkout.ts'
 import type { GatewayContext } from './request-state.ts'
 import { nameSaga } from './request-state.ts'
 import { eventStreamMediaType } from './server-sent-events.ts'
@@ -45,8 +45,8 @@ export interface CheckoutRoutes {
   readonly streams: readonly StreamReader[]
   readonly storeGuard: StoreGuard
   readonly backlogLimit: BacklogLimit
-  /** Counts and publishes a commit; never rejects. */
-  readonly publish: (commit: Commit) => Promise<void>
+  /** Counts a commit that is new, and publishes it unless it is known to be on Kafka; never rejects. */
+  readonly publish: (commit: Commit, isNew: boolean) => Promise<void>
   readonly draining: AbortSignal
   readonly streamLimits?: StreamLimits
 }
@@ -62,22 +62,18 @@ export const postCheckout = (routes: CheckoutRoutes) => {
     failpoint('request-read')
     backlogLimit.requireRoom()
 
-    let writing: string | undefined
+    const checkoutId = checkoutIdFor(idempotencyKey)
     const accept = async (signal: AbortSignal): Promise<Written> => {
-      const checkoutId = await chooseCheckoutId(register, request, idempotencyKey)
-      signal.throwIfAborted() // the caller has been told by now that nothing was accepted
       nameSaga(ctx.state, checkoutId)
-      writing = checkoutId
       return withSagaId(checkoutId, async () => {
-        const written = await writeRequest(register, checkoutId, request)
+        const written = await writeRequest(register, checkoutId, request, signal)
         failpoint('request-committed')
-        // Once the answer is out. It promises what is in the store; Kafka hears of it now or from the sweep.
-        if (written.isNew) {
-          setImmediate(() => {
-            failpoint('request-answered')
-            void publish(written.commit)
-          })
-        }
+        // Once the answer is out. It promises what is in the store; Kafka hears of it now, or from whoever finds it. A
+        // request that comes again may be the last that knows of a commit whose gateway has died.
+        setImmediate(() => {
+          failpoint('request-answered')
+          void publish(written.commit, written.isNew)
+        })
         return written
       })
     }
@@ -93,8 +89,8 @@ export const postCheckout = (routes: CheckoutRoutes) => {
         links,
       }
     } catch (error) {
-      if (writing === undefined || !(error instanceof StoreTrouble) || !error.wasAsked) throw error
-      throw outcomeUnknown(writing, error)
+      if (!(error instanceof StoreTrouble) || !error.wasAsked) throw error
+      throw outcomeUnknown(checkoutId, error)
     }
   }
 }

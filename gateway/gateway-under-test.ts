@@ -17,7 +17,7 @@ import { BacklogLimit } from './backlog-limit.ts'
 import { Callers } from './callers.ts'
 import type { ServerLimits } from './edge-server.ts'
 import { createEdgeServer, defaultServerLimits } from './edge-server.ts'
-import { InMemoryEventStore, InMemoryIdempotencyKeys } from './in-memory-event-store.ts'
+import { InMemoryEventStore } from './in-memory-event-store.ts'
 import { StoreGuard } from './store-guard.ts'
 
 export const goodRequest = {
@@ -30,6 +30,8 @@ export interface GatewayUnderTest {
   readonly url: string
   readonly stores: Readonly<Record<Service, InMemoryEventStore>>
   readonly published: readonly Commit[]
+  /** What came again under its key, and may not have been published by the gateway that wrote it. */
+  readonly republished: readonly Commit[]
   readonly logLines: readonly Record<string, unknown>[]
   readonly spans: InMemorySpanExporter
   readonly drain: AbortController
@@ -55,12 +57,14 @@ export async function startGateway(
     checkout: new InMemoryEventStore('checkout'),
   }
   const published: Commit[] = []
+  const republished: Commit[] = []
   const { log, lines: logLines } = createRecordingLogger()
   const drain = new AbortController()
   const deps = {
     ...dependenciesFor(stores),
-    publish: (commit: Commit) => {
-      published.push(commit)
+    publish: (commit: Commit, isNew: boolean) => {
+      if (isNew) published.push(commit)
+      else republished.push(commit)
       return Promise.resolve()
     },
     draining: drain.signal,
@@ -84,6 +88,7 @@ export async function startGateway(
     url,
     stores,
     published,
+    republished,
     logLines,
     spans,
     drain,
@@ -124,7 +129,6 @@ export function dependenciesFor(stores: Readonly<Record<Service, InMemoryEventSt
   return {
     register: {
       store: stores.checkout,
-      keys: new InMemoryIdempotencyKeys(),
       now: () => new Date(),
       deadlineMillis: 60_000,
     },

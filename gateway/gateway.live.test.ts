@@ -1,11 +1,12 @@
 /** The gateway as a process of its own, against the real store, without Kafka and with it. */
-import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
+import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:net'
 import { connect, createServer } from 'node:net'
 import type { Stack } from '../infra/native/open-stack.ts'
 import { pickFreePorts } from '../infra/native/ports.ts'
+import { eventually } from '../infra/verify/eventually.ts'
 import { stackForTests } from '../infra/verify/stack-for-tests.ts'
 import { services } from '../shared/saga/events.ts'
 import { KafkaConnection } from '../shared/kafka/kafka.ts'
@@ -13,13 +14,11 @@ import { EventStore } from '../shared/kernel/event-store.ts'
 import type { StoreConnection } from '../shared/kernel/mongo.ts'
 import { connectStore } from '../shared/kernel/mongo.ts'
 import { createRecordingLogger } from '../shared/telemetry/recording-logger.ts'
-import { parseCheckoutRequest } from './checkout-request.ts'
 import { acceptedView, checkoutView } from './checkout-view.ts'
 import type { RunningGateway } from './gateway-process.ts'
 import { startGatewayProcess } from './gateway-process.ts'
 import { goodRequest } from './gateway-under-test.ts'
-import { StoredIdempotencyKeys } from './idempotency.ts'
-import { chooseCheckoutId } from './request-checkout.ts'
+import { checkoutIdFor } from './idempotency.ts'
 
 const startMillis = 180_000 // the servers may have to be installed first
 
@@ -41,8 +40,6 @@ describe('the gateway, with the real store and no Kafka', function () {
       MONGODB_URL: stack.urls.mongodbUrl,
       MONGODB_DATABASE_PREFIX: databasePrefix,
       KAFKA_BROKERS: `127.0.0.1:${kafkaPort}`,
-      OUTBOX_SWEEP_INTERVAL_MILLIS: '500',
-      OUTBOX_SWEEP_GRACE_MILLIS: '100',
     })
   })
   after(async () => {
@@ -104,21 +101,6 @@ describe('the gateway, with the real store and no Kafka', function () {
     strictEqual(await commits.countDocuments({ checkoutId }), 1)
   })
 
-  it('heals a key that was claimed by a process that died before it wrote the checkout', async () => {
-    const key = randomUUID()
-    const database = connection.databaseOf('checkout')
-    const register = {
-      store: new EventStore(database, 'checkout'),
-      keys: new StoredIdempotencyKeys(database),
-      now: () => new Date(),
-      deadlineMillis: 60_000,
-    }
-    const claimed = await chooseCheckoutId(register, parseCheckoutRequest(goodRequest), key)
-    const { checkoutId } = await accepted(await post({ 'idempotency-key': key }))
-    strictEqual(checkoutId, claimed)
-    strictEqual((await viewOf(checkoutId)).status, 'requested')
-  })
-
   it('follows a checkout live across the stores of all services', async () => {
     const { checkoutId } = await accepted(await post())
     const response = await fetch(`${gateway.url}/checkouts/${checkoutId}/events`)
@@ -156,7 +138,6 @@ describe('the gateway, with the real store and no Kafka', function () {
     const consumer = await kafka.startConsumer({
       groupId: randomUUID(),
       topics: ['checkouts'],
-      concurrency: 1,
       offsetCommitIntervalMillis: 1_000,
       onFatal: (error) => arrived.reject(error),
       handle: (message) => {
@@ -183,7 +164,7 @@ describe('the gateway, with the real store and no Kafka', function () {
 })
 
 describe('the gateway, with Kafka', () => {
-  it('is connected when it first answers: what came before would wait for a sweep', async function () {
+  it('is connected when it first answers: what came before would wait for it', async function () {
     this.timeout(startMillis)
     const stack = await stackForTests()
     await Promise.all([stack.ready('mongodb'), stack.ready('kafka')])
@@ -200,6 +181,63 @@ describe('the gateway, with Kafka', () => {
       gateway.process.kill('SIGTERM')
     }
     deepStrictEqual(await exited, [0, null])
+  })
+})
+
+describe('what a dead gateway has left', () => {
+  const recoveryMillis = 15_000
+
+  it('is on its topic at most 15 s after its death, by another process of the checkout database', async function () {
+    this.timeout(startMillis)
+    const stack = await stackForTests()
+    await Promise.all([stack.ready('mongodb'), stack.ready('kafka')])
+    const environment = {
+      MONGODB_URL: stack.urls.mongodbUrl,
+      MONGODB_DATABASE_PREFIX: `gateway-${randomUUID().slice(0, 8)}`,
+      KAFKA_BROKERS: stack.urls.kafkaBrokers,
+    }
+    const survivor = await startGatewayProcess(environment)
+    const dying = await startGatewayProcess({ ...environment, FAILPOINT: 'request-committed' })
+    const key = randomUUID()
+    const onTopic = new Set<string>()
+    const kafka = new KafkaConnection(
+      { brokers: [stack.urls.kafkaBrokers], clientId: 'test' },
+      createRecordingLogger().log,
+    )
+    const consumer = await kafka.startConsumer({
+      groupId: randomUUID(),
+      topics: ['checkouts'],
+      offsetCommitIntervalMillis: 60_000,
+      onFatal: (error) => {
+        throw error
+      },
+      handle: (message) => {
+        if (message.key !== undefined) onTopic.add(message.key)
+        return Promise.resolve()
+      },
+    })
+    const isOnTopic = (checkoutId: string, options = {}) =>
+      eventually('it on the topic', () => Promise.resolve(onTopic.has(checkoutId) || undefined), options)
+    const post = (to: RunningGateway, idempotencyKey: string) =>
+      fetch(`${to.url}/checkouts`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
+        body: JSON.stringify(goodRequest),
+      })
+    try {
+      const earlier = acceptedView.parse(await (await post(survivor, randomUUID())).json())
+      await isOnTopic(earlier.checkoutId) // from now on the topic is read along
+      const died = once(dying.process, 'exit')
+      await rejects(post(dying, key))
+      deepStrictEqual(await died, [null, 'SIGKILL'])
+      const checkoutId = checkoutIdFor(key)
+      ok(!onTopic.has(checkoutId))
+      await isOnTopic(checkoutId, { deadlineMillis: recoveryMillis })
+    } finally {
+      survivor.process.kill('SIGKILL')
+      dying.process.kill('SIGKILL')
+      await consumer.stop()
+    }
   })
 })
 

@@ -2,53 +2,22 @@
  * `Idempotency-Key`: a request sent again with the same key is the same request.
  * See https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
  *
- * A key is claimed by one unique insert before anything else is written. A crash right after it leaves a key
- * without a checkout; the next request with that key finds the claim and writes the checkout.
- *
- * Keys do not expire: as long as a checkout can be read, its key leads to it. Whoever clears away old checkouts
- * clears their keys with them, by `at`.
+ * The checkout's id is made from the key, so there is nothing that could disagree: whoever inserts the first commit of
+ * that checkout was first, and the commit holds the request. Keys do not expire.
  */
-import { createHash } from 'node:crypto'
-import type { Collection, Db } from 'mongodb'
-import { isDuplicateKey } from '../shared/kernel/duplicate-key.ts'
+import { createHash, randomUUID } from 'node:crypto'
 import { Problem } from './problem.ts'
 
-export interface Claim {
-  readonly checkoutId: string
-  /** A digest of the request's body, see checkout-request.ts. */
-  readonly fingerprint: string
-}
-
-export interface IdempotencyKeys {
-  /** Claims a key; when it is taken, nothing changes and the first claim is returned. */
-  claim(key: string, claim: Claim, at: Date): Promise<Claim>
-}
-
-interface ClaimDocument extends Claim {
-  /** A digest: what callers put into their keys is theirs. */
-  readonly _id: string
-  readonly at: Date
-}
-
-export class StoredIdempotencyKeys implements IdempotencyKeys {
-  readonly #claims: Collection<ClaimDocument>
-
-  constructor(database: Db) {
-    this.#claims = database.collection<ClaimDocument>('idempotency_keys')
-  }
-
-  async claim(key: string, claim: Claim, at: Date): Promise<Claim> {
-    const _id = createHash('sha256').update(key).digest('hex')
-    try {
-      await this.#claims.insertOne({ _id, ...claim, at })
-      return claim
-    } catch (error) {
-      if (!isDuplicateKey(error)) throw error
-      const first = await this.#claims.findOne({ _id })
-      if (!first) throw error
-      return first
-    }
-  }
+/** Random without a key; else a digest of the key in the form of a UUID (RFC 9562, version 8): the key is its caller's. */
+export function checkoutIdFor(idempotencyKey: string | undefined): string {
+  if (idempotencyKey === undefined) return randomUUID()
+  const bytes = createHash('sha256')
+    .update(`sagascope idempotency key ${idempotencyKey}`)
+    .digest()
+    .subarray(0, 16)
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
 const visibleAscii = /^[\x21-\x7e]{1,255}$/

@@ -1,11 +1,11 @@
 /** For tests: the event store's promises without a server. */
 import type { Service } from '../shared/saga/events.ts'
 import type { AppendResult, Commit, EventStore, NewCommit, Stream } from '../shared/kernel/event-store.ts'
-import type { Claim, IdempotencyKeys } from './idempotency.ts'
 
-export class InMemoryEventStore implements Pick<EventStore, 'service' | 'append' | 'read'> {
+export class InMemoryEventStore implements Pick<EventStore, 'service' | 'append' | 'find' | 'read'> {
   readonly service: Service
   readonly #streams = new Map<string, Commit[]>()
+  #seq = 0
 
   constructor(service: Service) {
     this.service = service
@@ -24,7 +24,7 @@ export class InMemoryEventStore implements Pick<EventStore, 'service' | 'append'
       time: at.toISOString(),
       event,
     }))
-    const appended = { ...commit, id, events: recorded, published: false }
+    const appended = { ...commit, id, events: recorded, writer: 'in memory', seq: ++this.#seq }
     this.#streams.set(checkoutId, [...stream, appended])
     return { outcome: 'appended', commit: appended }
   }
@@ -36,19 +36,13 @@ export class InMemoryEventStore implements Pick<EventStore, 'service' | 'append'
     return { version: stream.length, commits, events: commits.flatMap(({ events }) => events) }
   }
 
+  async find(checkoutId: string, version: number): Promise<Commit | undefined> {
+    await setImmediatePassed()
+    return this.#streams.get(checkoutId)?.[version - 1]
+  }
+
   get streamCount(): number {
     return this.#streams.size
-  }
-}
-
-export class InMemoryIdempotencyKeys implements IdempotencyKeys {
-  readonly #claims = new Map<string, Claim>()
-
-  async claim(key: string, claim: Claim): Promise<Claim> {
-    await setImmediatePassed()
-    const first = this.#claims.get(key) ?? claim
-    this.#claims.set(key, first)
-    return first
   }
 }
 

@@ -10,6 +10,7 @@ import { startProcess } from '../shared/process/lifecycle.ts'
 import type { Commit } from '../shared/kernel/event-store.ts'
 import { EventStore } from '../shared/kernel/event-store.ts'
 import { connectStore } from '../shared/kernel/mongo.ts'
+import { Writer, Writers } from '../shared/kernel/writers.ts'
 import { count } from '../shared/telemetry/saga-metrics.ts'
 import { createApp } from './app.ts'
 import { BackgroundProducer } from './background-producer.ts'
@@ -19,7 +20,6 @@ import type { Console } from './console/console.ts'
 import { connectBackends } from './console/backends.ts'
 import { readPageFiles } from './console/page-files.ts'
 import { closeEdgeServer, createEdgeServer, defaultServerLimits } from './edge-server.ts'
-import { StoredIdempotencyKeys } from './idempotency.ts'
 import { readinessProbe } from './probes.ts'
 import { StoreGuard } from './store-guard.ts'
 
@@ -38,7 +38,7 @@ await startProcess('gateway', async ({ config, log, lifecycle }) => {
   })
   lifecycle.onStop(() => connection.close())
   const database = connection.databaseOf('checkout')
-  const store = new EventStore(database, 'checkout')
+  const store = new EventStore(database, 'checkout', new Writer('gateway'))
   await store.prepare()
 
   const { KAFKA_BROKERS: brokers, kafkaSecurity: security } = config
@@ -54,21 +54,25 @@ await startProcess('gateway', async ({ config, log, lifecycle }) => {
   const connected = producer.start()
   lifecycle.onStop(() => producer.stop())
 
+  const countAll = ({ events }: Commit): void => {
+    for (const { event } of events) count(event)
+  }
   const outbox = new Outbox({
     store,
+    writers: new Writers(database),
     send: producer.send,
     log,
-    sweepIntervalMillis: config.OUTBOX_SWEEP_INTERVAL_MILLIS,
-    sweepGraceMillis: config.OUTBOX_SWEEP_GRACE_MILLIS,
+    beatIntervalMillis: config.WRITER_BEAT_INTERVAL_MILLIS,
+    leaseMillis: config.WRITER_LEASE_MILLIS,
+    onSettled: countAll,
   })
-  outbox.start()
+  await outbox.start()
   lifecycle.onStop(() => outbox.stop(), publishingDrainMillis)
 
   const callers = new Callers(config.TRUSTED_PROXIES)
   const app = createApp({
     register: {
       store,
-      keys: new StoredIdempotencyKeys(database),
       now: () => new Date(),
       deadlineMillis: config.CHECKOUT_DEADLINE_MILLIS,
     },
@@ -82,9 +86,9 @@ await startProcess('gateway', async ({ config, log, lifecycle }) => {
       { commits: config.GATEWAY_BACKLOG_LIMIT, ageMillis: config.GATEWAY_BACKLOG_AGE_LIMIT_MILLIS },
       () => outbox.waiting,
     ),
-    publish: async (commit: Commit) => {
-      for (const { event } of commit.events) count(event)
-      await outbox.publish(commit)
+    publish: async (commit, isNew) => {
+      if (isNew) countAll(commit)
+      await outbox.publish(commit).catch(() => undefined) // the process stops, and others find it
     },
     draining: lifecycle.signal,
     log,

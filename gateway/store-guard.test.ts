@@ -1,11 +1,19 @@
 import { deepStrictEqual, rejects, strictEqual } from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import { MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb'
+import { MongoErrorLabel, MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb'
 import { eventually } from '../infra/verify/eventually.ts'
+import { Coalescer } from '../shared/process/coalescer.ts'
+import type { StoreTrouble } from './store-guard.ts'
 import { StoreGuard } from './store-guard.ts'
 
 const never = () => new Promise<never>(() => undefined)
 const done = () => Promise.resolve('done')
+/** As the driver marks what fails while a connection is established. */
+const refusedConnection = (): MongoNetworkError => {
+  const error = new MongoNetworkError('connect ECONNREFUSED')
+  error.addErrorLabel(MongoErrorLabel.HandshakeError)
+  return error
+}
 const trouble = (wasAsked: boolean) => ({ code: 'store_trouble', retriable: true, wasAsked })
 
 describe('the guard before the store', () => {
@@ -125,6 +133,7 @@ describe('the guard before the store', () => {
 
   for (const [what, error, wasAsked] of [
     ['is not to be found', new MongoServerSelectionError('nobody', {} as never), false],
+    ['refuses the connection', refusedConnection(), false],
     ['loses the connection', new MongoNetworkError('gone'), true],
     ['fails inside', new MongoServerError({ message: 'disk', code: 1 }), true],
     [
@@ -140,6 +149,24 @@ describe('the guard before the store', () => {
       )
     })
   }
+
+  it('tells what was sent to a frozen store from what waited in the process behind it', async () => {
+    store.isFrozen = true
+    const sent: string[] = []
+    const inserts = new Coalescer<string, void>({ width: 1, maxItems: 1 }, (items) => {
+      sent.push(...items)
+      return never()
+    })
+    const frozen = guard()
+    const outcomes = await Promise.allSettled(
+      ['first', 'second', 'third'].map((item) => frozen.run((signal) => inserts.add(item, signal))),
+    )
+    deepStrictEqual(
+      outcomes.map((outcome) => outcome.status === 'rejected' && (outcome.reason as StoreTrouble).wasAsked),
+      [true, false, false],
+    )
+    deepStrictEqual(sent, ['first'])
+  })
 
   it('leaves a defect of ours what it is', async () => {
     for (const error of [new TypeError('x'), new MongoServerError({ message: 'bad query', code: 2 })]) {

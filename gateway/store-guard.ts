@@ -8,8 +8,9 @@
  * it would be busy for ever and nobody would be served.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { MongoError, MongoServerError, MongoServerSelectionError, MongoTopologyClosedError } from 'mongodb'
+import { MongoError, MongoServerError } from 'mongodb'
 import { isRetriable } from '../shared/kafka/failure.ts'
+import { neverLeft } from '../shared/kernel/store-errors.ts'
 import { DeadlineExceeded, within } from '../shared/process/deadline.ts'
 import { Problem } from './problem.ts'
 
@@ -83,11 +84,12 @@ export class StoreGuard {
     } catch (error) {
       if (error instanceof DeadlineExceeded) {
         givenUp.abort()
-        working.catch(() => undefined)
         void this.#suspect()
+        if (await isWithdrawn(working))
+          throw new StoreTrouble('not asked: it waited for others', { wasAsked: false })
       }
       throw isStoreTrouble(error)
-        ? new StoreTrouble('the store failed', { wasAsked: wasAsked(error), cause: error })
+        ? new StoreTrouble('the store failed', { wasAsked: !neverLeft(error), cause: error })
         : error
     } finally {
       this.#waitedFor--
@@ -138,5 +140,8 @@ function isStoreTrouble(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^E[A-Z]+$/.test(String(error.code))
 }
 
-const wasAsked = (error: unknown): boolean =>
-  !(error instanceof MongoServerSelectionError || error instanceof MongoTopologyClosedError)
+/** Whether work that was given up had not asked the store for anything yet. */
+async function isWithdrawn(working: Promise<unknown>): Promise<boolean> {
+  const withdrawn = working.then(() => false, neverLeft)
+  return Promise.race([withdrawn, new Promise<false>((resolve) => setImmediate(resolve, false))])
+}

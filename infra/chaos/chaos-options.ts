@@ -60,8 +60,6 @@ const small = {
     blackHoles: 2,
   },
   environment: {
-    OUTBOX_SWEEP_INTERVAL_MILLIS: '2000',
-    OUTBOX_SWEEP_GRACE_MILLIS: '5000',
     // Nobody looks at the spans here, and they cost what the checkouts need.
     OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
     OTEL_TRACES_SAMPLER_ARG: '0.1',

@@ -53,7 +53,6 @@ export function describeResult(result: ChaosResult): string {
         String(counts.messages - counts.duplicateMessages),
       ],
       [String(result.redeliveries), 'messages delivered again', ''],
-      [String(counts.unmarked), 'commits published and not marked', ''],
       [
         String(unplannedEnds.length),
         'services ended by themselves',

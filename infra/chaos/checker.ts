@@ -63,8 +63,6 @@ export interface Counts {
   /** Copies on the topics beyond the first. */
   readonly duplicateMessages: number
   readonly commits: number
-  /** Published, by the topics, and not marked so in the store: the next sweep would publish them again. */
-  readonly unmarked: number
   /** When the last checkout came to its end, milliseconds since the epoch. */
   readonly lastEndAtMillis: number | undefined
 }
@@ -249,21 +247,22 @@ function judgeMoney(
 /** The topics against the store: each event once or more, as it was committed, and nothing else. */
 function checkTopics({ commits, messages }: Evidence): {
   findings: Finding[]
-  counts: Pick<Counts, 'messages' | 'duplicateMessages' | 'commits' | 'unmarked'>
+  counts: Pick<Counts, 'messages' | 'duplicateMessages' | 'commits'>
 } {
   const findings: Finding[] = []
   const copies = grouped(messages, ({ topic, partition, offset, eventId }) =>
     eventId === undefined ? `${topic}/${partition}@${offset}` : eventId,
   )
   const known = new Set<string>()
-  let unmarked = 0
   for (const commit of commits) {
     const ids = commit.events.map((_event, index) => `${commit.id}/${index}`)
-    if (!commit.published && ids.every((id) => copies.has(id))) unmarked += 1
     for (const [index, id] of ids.entries()) {
       known.add(id)
       const found = copies.get(id)
-      if (!found) findings.push(finding('not-published', id, commit.events[index]?.type ?? '?'))
+      if (!found) {
+        const detail = `${commit.events[index]?.type ?? '?'}, number ${commit.seq} of writer ${commit.writer}`
+        findings.push(finding('not-published', id, detail))
+      }
       const different = found?.find(
         (message) => !isDeepStrictEqual(shapeOf(message), expectedOf(commit, index)),
       )
@@ -279,7 +278,6 @@ function checkTopics({ commits, messages }: Evidence): {
   }
   const counts = {
     commits: commits.length,
-    unmarked,
     messages: messages.length,
     duplicateMessages: messages.length - copies.size,
   }

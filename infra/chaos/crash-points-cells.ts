@@ -28,17 +28,22 @@ const chainsOf = (service: ProcessName): readonly (readonly Failpoint[])[] => [
 
 /** Points that every message, or nearly every, comes by: there it need not be the first that dies. */
 const busy: ReadonlySet<Failpoint> = new Set([
-  ...(['request-read', 'key-claimed', 'request-committed', 'request-answered', 'message-received'] as const),
+  ...(['request-read', 'request-committed', 'request-answered', 'message-received'] as const),
   ...([
     'stream-known',
     'consulted',
     'decided',
     'committed',
+    'batch-inserted',
+    'send-acknowledged',
     'published',
     'handled',
     'claim-entered',
   ] as const),
 ])
+
+/** A process comes by these at each sign of life, the first of which comes before all work. */
+const beats: ReadonlySet<Failpoint> = new Set(['watermark-due', 'watermark-written'])
 
 /** A crash to bring about. */
 export interface Step {
@@ -62,11 +67,16 @@ export function planOf(service: ProcessName, wanted: readonly Cell[], random: Ra
   const units: Step[][] = [
     ...points
       .filter((point) => !inChains.has(point))
-      .map((point) => [{ point, arrival: busy.has(point) ? Math.floor(random.between(1, 4)) : 1 }]),
+      .map((point) => [{ point, arrival: arrivalAt(point, random) }]),
     ...chains.map(({ feeder, asked }) => [
       { point: feeder, arrival: 1 },
       ...asked.map((point) => ({ point, arrival: 1, feeder })),
     ]),
   ]
   return random.shuffled(units).flat()
+}
+
+function arrivalAt(point: Failpoint, random: Random): number {
+  if (beats.has(point)) return Math.floor(random.between(1, 16))
+  return busy.has(point) ? Math.floor(random.between(1, 4)) : 1
 }

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { services as sagaServices } from '../../shared/saga/events.ts'
 import { subscriptionsOf } from '../../shared/saga/flow.ts'
-import { consumerGroupOf } from '../../consumers/service.ts'
+import { consumerGroupOf } from '../../consumers/runtime/service.ts'
 import type { ProducerMessage } from '../../shared/kafka/kafka.ts'
 import { KafkaConnection } from '../../shared/kafka/kafka.ts'
 import type { Failpoint, ProcessName } from '../../shared/process/failpoints.ts'
@@ -29,7 +29,7 @@ import type { Cell } from './crash-points-cells.ts'
 import { cellName, outOfOrderPoints, planOf } from './crash-points-cells.ts'
 import { isPoison, poisonFor, Traffic } from './crash-points-traffic.ts'
 import type { Evidence } from './evidence.ts'
-import { collectEvidence, readStore } from './evidence.ts'
+import { collectEvidence, readStore, readTopics } from './evidence.ts'
 import type { GroupOffsets } from './group-offsets.ts'
 import { connectGroupOffsets } from './group-offsets.ts'
 import { seededRandom } from './random.ts'
@@ -66,17 +66,17 @@ const quickRecovery = {
   NODE_COMPILE_CACHE: join(cacheDirectory(process.env), 'compiled'),
   KAFKA_SESSION_TIMEOUT_MILLIS: '1500',
   OFFSET_COMMIT_INTERVAL_MILLIS: '200',
-  OUTBOX_SWEEP_GRACE_MILLIS: '100',
-  OUTBOX_SWEEP_INTERVAL_MILLIS: '1000',
+  WRITER_BEAT_INTERVAL_MILLIS: '200',
+  WRITER_LEASE_MILLIS: '1000',
   DEADLINE_CHECK_INTERVAL_MILLIS: '250',
   CHECKOUT_DEADLINE_MILLIS: '600000',
 }
 /**
- * Checkout and the hasty gateway share the gateway's store, and must leave the gateway something to sweep, however long
- * it takes to be back on a busy machine.
+ * The gateways and checkout look after the same writers. Each has to find what its own last life has left, however long
+ * it takes to be back on a busy machine; so the others take nobody for dead meanwhile.
  */
-const patientSweeps = { OUTBOX_SWEEP_GRACE_MILLIS: '60000' }
-/** Where checkout is to die it has to get before the gateway does. */
+const patientWithWriters = { WRITER_LEASE_MILLIS: '60000' }
+const sharesWriters: ReadonlySet<ProcessName> = new Set(['gateway', 'checkout'])
 const sweepPoints: ReadonlySet<Failpoint> = new Set(['sweep-read', 'sweep-published'])
 const placingIntervalMillis = 300
 /**
@@ -146,13 +146,15 @@ class Lap {
       hastyGateway.start({
         GATEWAY_PORT: String(hastyPort),
         CHECKOUT_DEADLINE_MILLIS: '1000',
-        ...patientSweeps,
+        ...patientWithWriters,
       })
       traffic.start(placingIntervalMillis)
       await Promise.all(
         [...this.#processes.keys()].map((name) => this.#crashOnPlan(name, traffic, producer.send)),
       )
       await traffic.stop()
+      await this.#stop('gateway')
+      this.#keepRunning('gateway', { isPatient: false })
       await this.#untilQuiet(places, offsets)
       for (const point of outOfOrderPoints) {
         if (!this.#wants({ service: 'users', point })) continue
@@ -208,12 +210,12 @@ class Lap {
   }
 
   /** Runs it unarmed from now on. What ends by itself is started again, as an orchestrator would, and noted. */
-  #keepRunning(name: ProcessName): void {
-    const life = this.#start(name)
+  #keepRunning(name: ProcessName, { isPatient = true } = {}): void {
+    const life = this.#start(name, {}, isPatient)
     void life.ended.then((how) => {
       if (life !== this.#process(name).life || this.#stopped.has(life)) return
       this.#note(`${name} ended by itself: ${how}`)
-      this.#keepRunning(name)
+      this.#keepRunning(name, { isPatient })
     })
   }
 
@@ -250,7 +252,7 @@ class Lap {
     this.#keepRunning('users')
   }
 
-  /** Waits until orders has cancelled, and published that, whatever users has not registered. */
+  /** Waits until orders has cancelled, and so will publish that, whatever users has not registered. */
   async #untilCancelled(): Promise<void> {
     const { mongodbUrl, kafkaBrokers } = this.#stack.urls
     await eventually('the last checkout is cancelled', async () => {
@@ -258,10 +260,8 @@ class Lap {
       const requested = commits.filter(({ service, version }) => service === 'checkout' && version === 1)
       const last = requested.sort((one, other) => one.atMillis - other.atMillis).at(-1)
       const isCancellation = commits.some(
-        ({ checkoutId, published, events }) =>
-          checkoutId === last?.checkoutId &&
-          published &&
-          events.some(({ type }) => type === 'OrderCancelled'),
+        ({ checkoutId, events }) =>
+          checkoutId === last?.checkoutId && events.some(({ type }) => type === 'OrderCancelled'),
       )
       return isCancellation || undefined
     })
@@ -278,7 +278,7 @@ class Lap {
   ): Promise<boolean> {
     await this.#stop(name)
     const startedAt = performance.now()
-    const life = this.#start(name, { FAILPOINT: `${point}@${arrival}` }, sweepPoints.has(point))
+    const life = this.#start(name, { FAILPOINT: `${point}@${arrival}` }, !sweepPoints.has(point))
     await provoke?.()
     const waiting = new AbortController()
     const late = this.#process(name)
@@ -309,10 +309,11 @@ class Lap {
 
   #logStart = new Map<ProcessName, number>()
 
-  #start(name: ProcessName, environment: NodeJS.ProcessEnv = {}, sweepsAtOnce = false): Life {
+  /** @param isPatient with writers that give no sign of life, where it shares them with other processes */
+  #start(name: ProcessName, environment: NodeJS.ProcessEnv, isPatient: boolean): Life {
     this.#logStart.set(name, statSync(this.#logOf(name), { throwIfNoEntry: false })?.size ?? 0)
-    const isPatient = name === 'checkout' && !sweepsAtOnce
-    return this.#process(name).start({ ...(isPatient && patientSweeps), ...environment })
+    const patience = isPatient && sharesWriters.has(name) && patientWithWriters
+    return this.#process(name).start({ ...patience, ...environment })
   }
 
   /** SIGKILL may come from elsewhere, for instance when memory runs out. */
@@ -325,7 +326,7 @@ class Lap {
     return this.#services.command(name).logFile
   }
 
-  /** Every checkout has ended, everything is marked as published, and every group has read to the end. */
+  /** Every checkout has ended, everything is on its topic, and every group has read to the end. */
   async #untilQuiet(
     places: { mongodbUrl: string; kafkaBroker: string },
     offsets: GroupOffsets,
@@ -336,12 +337,15 @@ class Lap {
         if (lag > 0) return `${service} has messages before it`
       }
       const { commits } = await readStore(places)
-      if (commits.some(({ published }) => !published)) return 'a sweep is to come'
       const open = new Set(commits.map(({ checkoutId }) => checkoutId))
       for (const { service, checkoutId, events } of commits) {
         if (service === 'checkout' && events.some(({ type }) => ends.has(type))) open.delete(checkoutId)
       }
-      return open.size > 0 ? 'checkouts have not ended' : undefined
+      if (open.size > 0) return 'checkouts have not ended'
+      const { messages } = await readTopics(places.kafkaBroker)
+      const onTopics = new Set(messages.map(({ eventId }) => eventId))
+      // A commit's events are sent together.
+      return commits.some(({ id }) => !onTopics.has(`${id}/0`)) ? 'not everything is on its topic' : undefined
     }
     let last: string | undefined = ''
     try {

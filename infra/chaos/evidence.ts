@@ -2,6 +2,7 @@
  * What there is to see of a run from the outside: what clients were told, what the store holds, what lies on the
  * topics, and what the payment network has in its ledger. Read with code of its own, and none of the services'.
  */
+import '../../shared/kafka/quirks/before-kafkajs.ts' // nothing is sent here, but services' code in this process may
 import { randomUUID } from 'node:crypto'
 import kafkajs from 'kafkajs'
 import { MongoClient } from 'mongodb'
@@ -55,7 +56,9 @@ export interface StoredCommit {
   readonly causedBy: string
   readonly atMillis: number
   readonly events: readonly StoredEvent[]
-  readonly published: boolean
+  /** The process life that wrote it, and its number there; for people who look for a lost one. */
+  readonly writer: string
+  readonly seq: number
 }
 
 export interface LedgerEntry {
@@ -133,7 +136,7 @@ export async function readStore({
     const commits: StoredCommit[] = []
     for (const service of services) {
       for (const { _id: id, at, ...document } of await all<CommitDocument>(service, 'commits')) {
-        const { checkoutId, version, causedBy, events, published } = document
+        const { checkoutId, version, causedBy, events, writer, seq } = document
         commits.push({
           service,
           id,
@@ -141,7 +144,8 @@ export async function readStore({
           version,
           causedBy,
           events,
-          published,
+          writer,
+          seq,
           atMillis: at.getTime(),
         })
       }

@@ -1,4 +1,5 @@
 /** How far consumer groups are, and putting one elsewhere while none of its members runs. */
+import '../../shared/kafka/quirks/before-kafkajs.ts'
 import kafkajs from 'kafkajs'
 import { eventually } from '../verify/eventually.ts'
 

@@ -51,7 +51,7 @@ const clientTimeoutMillis = 5_000
 /** Nobody places a checkout for longer than this. */
 const clientPatienceMillis = 60_000
 const progressIntervalMillis = 5_000
-/** How long publishing may lag behind the last end: the sweep's grace and interval, and some more. */
+/** How long publishing may lag behind the last end: a dead writer's lease, its recovery, and some more. */
 const publishingMillis = 30_000
 
 /** @throws Error when a server does not start or ends by itself: then nothing was shown */

@@ -77,12 +77,6 @@ const defaultTelemetryTimings = {
 /** One machine's load comes from one address, and is no flood. */
 export const withoutLimits = { RATE_LIMIT_PER_CALLER: '1000000', RATE_LIMIT_OVERALL: '1000000' }
 
-/**
- * The sweep finds nothing where nothing crashes, and the store that runs here has no partial index to find that out with:
- * each service would read its whole collection every 5 s, and p99 would be that of those moments.
- */
-const withoutSweeps = { OUTBOX_SWEEP_INTERVAL_MILLIS: '3600000' }
-
 export async function startRig(arm: Arm, options: RigOptions): Promise<Rig> {
   const { pinning, onStop, environment = {}, partitions, traceBackend } = options
   const overlays = arm.collectorOverlays ?? []
@@ -115,7 +109,6 @@ export async function startRig(arm: Arm, options: RigOptions): Promise<Rig> {
     {
       ...defaultTelemetryTimings,
       ...withoutLimits,
-      ...withoutSweeps,
       GATEWAY_CONSOLE: 'off',
       ...(partitions !== undefined && { KAFKA_TOPIC_PARTITIONS: String(partitions) }),
       ...receiver.environment(relay.port),

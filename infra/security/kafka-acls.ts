@@ -5,7 +5,7 @@
  *
  * Topics are made ahead by that person too: with `Describe` on all of them a service finds that none is missing.
  */
-import { consumerGroupOf } from '../../consumers/service.ts'
+import { consumerGroupOf } from '../../consumers/runtime/service.ts'
 import type { Service, Topic } from '../../shared/saga/events.ts'
 import { services, topicOf, topics } from '../../shared/saga/events.ts'
 import { producedBy, subscriptionsOf } from '../../shared/saga/flow.ts'

@@ -16,7 +16,6 @@ const well: RollingUpdateResult = {
     messages: 800,
     duplicateMessages: 0,
     commits: 700,
-    unmarked: 0,
     lastEndAtMillis: 0,
   },
   restarts: [{ service: 'orders', replica: 1, drainMillis: 900, ended: 'exit code 0', startMillis: 2_000 }],

@@ -8,7 +8,7 @@ import type { DeadLetter, DeadLetters } from './dead-letter.ts'
 import { isWanted } from './dead-letter.ts'
 import type { Options } from './options.ts'
 import { exitCodes } from './options.ts'
-import { describe, drawTable, toJson } from './print.ts'
+import { describe, drawTable, toJson, whyLeft } from './print.ts'
 import { readDeadLetters } from './read-dead-letters.ts'
 import { redriveAll } from './redrive.ts'
 
@@ -89,13 +89,7 @@ async function redrive(
   const isReadable = ({ unreadable }: DeadLetter) => unreadable === undefined
   const toSend = wanted.filter(isReadable)
   const left = wanted.filter((letter) => !isReadable(letter))
-  for (const { id, unreadable, leftAtOrigin } of left) {
-    const why =
-      leftAtOrigin === undefined
-        ? `no service could read it (${String(unreadable)})`
-        : 'only its origin has its content'
-    console.error(`${id} is left: ${why}.`)
-  }
+  for (const letter of left) console.error(`${letter.id} is left: ${whyLeft(letter)}.`)
   const exitCode = 'ids' in which && left.length > 0 ? exitCodes.notDone : exitCodes.done
   if (toSend.length === 0) {
     console.log('There is nothing to redrive.')

@@ -2,7 +2,14 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import { redriveHeader } from '../../shared/kafka/dead-letter-headers.ts'
 import type { Filter } from './dead-letter.ts'
 import { DeadLetterCollection, isWanted, masked, shownHeaders } from './dead-letter.ts'
-import { checkoutId, collect, letterMessage, oneLetter, redriveNote } from './letters-for-tests.ts'
+import {
+  checkoutId,
+  collect,
+  letterMessage,
+  oneLetter,
+  redriveNote,
+  unreadableBatchMessage,
+} from './letters-for-tests.ts'
 
 describe('the dead letters of a topic', () => {
   it('say where they came from, why, and in which spans', () => {
@@ -10,6 +17,7 @@ describe('the dead letters of a topic', () => {
     deepEqual(letter, {
       id: 'sagascope-payments/orders/3/42',
       origin: { topic: 'orders', partition: 3, offset: '42' },
+      originLastOffset: undefined,
       consumerGroup: 'sagascope-payments',
       errorCode: 'unreadable_network_answer',
       errorMessage: 'the payment network answered what cannot be read',
@@ -93,6 +101,18 @@ describe('the dead letters of a topic', () => {
     equal(oneLetter({}, { value: Buffer.from('{"a":') }).unreadable, 'not_json')
     equal(oneLetter({}, { value: Buffer.from('{}') }).unreadable, 'not_of_the_contract')
     equal(oneLetter({}, { key: 'another' }).unreadable, 'not_a_cloud_event')
+  })
+
+  it('say how far a batch goes that could not be read', () => {
+    const [letter] = collect([unreadableBatchMessage()])
+    equal(letter?.origin.offset, '42')
+    equal(letter.originLastOffset, '44')
+    equal(letter.unreadable, 'unreadable_batch')
+  })
+
+  it('have no last offset where the header holds none', () => {
+    const [letter] = collect([unreadableBatchMessage({ 'dead-letter-origin-last-offset': '44 or so' })])
+    equal(letter?.originLastOffset, undefined)
   })
 
   it('name no checkout where the message names none in the contract’s shape', () => {

@@ -14,6 +14,8 @@ export interface DeadLetter {
   /** `<consumer group>/<topic>/<partition>/<offset>` */
   readonly id: string
   readonly origin: Origin
+  /** Of a batch that could not be read: its last offset; its first is the origin's. */
+  readonly originLastOffset: string | undefined
   readonly consumerGroup: string
   readonly errorCode: string
   readonly errorMessage: string
@@ -105,9 +107,12 @@ function toDeadLetter(message: IncomingMessage): DeadLetter | undefined {
     headers: withoutDeadLetterHeaders(message.headers),
   }
   const leftAtOrigin = headerOf(message, 'dead-letter-left-at-origin')
+  const lastOffset = headerOf(message, 'dead-letter-origin-last-offset')
+  const originLastOffset = isNumber(lastOffset) ? lastOffset : undefined
   return {
     id,
     origin,
+    originLastOffset,
     consumerGroup,
     errorCode: headerOf(message, 'dead-letter-error-code') ?? 'unknown',
     errorMessage: headerOf(message, 'dead-letter-error-message') ?? '',
@@ -121,7 +126,7 @@ function toDeadLetter(message: IncomingMessage): DeadLetter | undefined {
     sentIn: spanNamedBy(headerOf(message, 'dead-letter-origin-traceparent')),
     redrives: [],
     redriveOf: original.headers[redriveHeader],
-    unreadable: whyUnreadable(original),
+    unreadable: originLastOffset === undefined ? whyUnreadable(original) : 'unreadable_batch',
     message: original,
     leftAtOrigin: leftAtOrigin === undefined ? undefined : Number(leftAtOrigin),
   }

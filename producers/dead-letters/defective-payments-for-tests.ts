@@ -2,7 +2,7 @@
 import { payments } from '../../consumers/payments/decider.ts'
 import { consultNetwork } from '../../consumers/payments/consult.ts'
 import { FakePaymentNetwork } from '../../consumers/payments/fake-payment-network.ts'
-import { runService } from '../../consumers/service.ts'
+import { runService } from '../../consumers/runtime/service.ts'
 
 await runService('payments', ({ connection }) => {
   const network = new FakePaymentNetwork(connection.databaseOf('payment-network'))

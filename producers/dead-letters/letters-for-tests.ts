@@ -63,6 +63,24 @@ export const letterMessage = (
   }
 }
 
+/** A batch of three that could not be read. */
+export const unreadableBatchMessage = (
+  changes: Partial<Record<DeadLetterHeader, string>> = {},
+): IncomingMessage => {
+  const message = letterMessage(
+    {
+      'dead-letter-origin-last-offset': '44',
+      'dead-letter-error-code': 'unreadable_batch',
+      'dead-letter-error-message':
+        'a batch of 3 records at offsets 42 to 44 cannot be read: the checksum is wrong',
+      ...changes,
+    },
+    { key: undefined, value: null },
+  )
+  const headers = Object.entries(message.headers).filter(([name]) => name.startsWith('dead-letter-'))
+  return { ...message, headers: Object.fromEntries(headers) }
+}
+
 export const redriveNote = (id: string, at: string): IncomingMessage =>
   letterMessage({}, { value: null, headers: { 'dead-letter-id': id, 'dead-letter-redriven-at': at } })
 

@@ -1,6 +1,13 @@
-import { deepEqual, match, ok } from 'node:assert/strict'
-import { checkoutId, collect, letterMessage, oneLetter, redriveNote } from './letters-for-tests.ts'
-import { describe as describeLetter, drawTable, toJson } from './print.ts'
+import { deepEqual, equal, match, ok } from 'node:assert/strict'
+import {
+  checkoutId,
+  collect,
+  letterMessage,
+  oneLetter,
+  redriveNote,
+  unreadableBatchMessage,
+} from './letters-for-tests.ts'
+import { describe as describeLetter, drawTable, toJson, whyLeft } from './print.ts'
 
 const personal = /people\.example|tok_visa/
 
@@ -47,6 +54,17 @@ describe('dead letters, printed', () => {
     match(JSON.stringify(toJson(letter, true)), /ada@people\.example/)
   })
 
+  it('say of a batch that could not be read from which offset to which it lies', () => {
+    const letter = oneLetter(
+      { 'dead-letter-origin-last-offset': '44', 'dead-letter-error-code': 'unreadable_batch' },
+      { key: undefined, value: null, moreHeaders: { ce_type: '', ce_subject: '', ce_id: '' } },
+    )
+    const text = describeLetter(letter, true).join('\n')
+    match(text, /origin {6}topic orders, partition 3, offsets 42 to 44/)
+    match(text, /no service could read it \(unreadable_batch\)/)
+    match(text, /content {5}a batch that could not be read, at the origin only/)
+  })
+
   it('tell all that is known of one', () => {
     const text = describeLetter(oneLetter(), false).join('\n')
     match(text, /failed {6}2026-11-23T12:00:01\.000Z, after 5 attempts/)
@@ -71,6 +89,22 @@ describe('dead letters, printed', () => {
     match(text, /copies {6}2: its sender crashed in between/)
     match(text, /redrive of {2}sagascope-payments\/orders\/3\/7/)
     match(text, /redriven {4}no, and no service could read it \(not_json\)/)
+  })
+
+  it('tell where a batch lies that could not be read', () => {
+    const letters = collect([unreadableBatchMessage()])
+    match(drawTable(letters)[1] ?? '', /unreadable_batch +5 +offsets 42-44 /)
+    const [letter] = letters
+    ok(letter)
+    const text = describeLetter(letter, true).join('\n')
+    match(text, /origin {6}topic orders, partition 3, offsets 42 to 44/)
+    match(text, /redriven {4}no, and no service could read it \(unreadable_batch\)/)
+    match(text, /content {5}a batch that could not be read, at the origin only/)
+    match(JSON.stringify(toJson(letter, true)), /"originLastOffset":"44"/)
+    equal(
+      whyLeft(letter),
+      'its batch was never read; the content is only in topic orders, partition 3, offsets 42 to 44',
+    )
   })
 
   it('tell where the content is of one that was too large', () => {

@@ -4,8 +4,11 @@ import { alignColumns } from '../../shared/process/text-table.ts'
 import type { DeadLetter } from './dead-letter.ts'
 import { masked, shownHeaders } from './dead-letter.ts'
 
-/** `OrderPlaced`, from `dev.sagascope.OrderPlaced.v1` */
-const shortType = ({ eventType }: DeadLetter): string => eventType?.split('.')[2] ?? '-'
+/** `OrderPlaced`, from `dev.sagascope.OrderPlaced.v1`; of a batch that could not be read, its offsets. */
+const shortType = ({ eventType, origin, originLastOffset }: DeadLetter): string =>
+  originLastOffset === undefined
+    ? (eventType?.split('.')[2] ?? '-')
+    : `offsets ${origin.offset}-${originLastOffset}`
 
 const redriven = ({ redrives }: DeadLetter): string => {
   const last = redrives.at(-1)
@@ -37,7 +40,7 @@ export function describe(letter: DeadLetter, withPayload: boolean): string[] {
       `${letter.failedAt}, after ${letter.attempts === 1 ? 'one attempt' : `${letter.attempts} attempts`}`,
     ],
     ['error', masked(`${letter.errorCode}: ${letter.errorMessage}`)],
-    ['origin', `topic ${origin.topic}, partition ${origin.partition}, offset ${origin.offset}`],
+    ['origin', `topic ${origin.topic}, partition ${origin.partition}, ${offsetsOf(letter)}`],
     ['group', consumerGroup],
     ['event', [letter.eventType ?? 'of no type that is known', letter.eventId].filter(Boolean).join(', id ')],
     ['checkout', checkoutId ?? 'it names none'],
@@ -71,10 +74,28 @@ export function describe(letter: DeadLetter, withPayload: boolean): string[] {
   ]
 }
 
-function contentLine({ message: { value }, leftAtOrigin }: DeadLetter, withPayload: boolean): string {
+const offsetsOf = ({ origin, originLastOffset }: DeadLetter): string =>
+  originLastOffset === undefined
+    ? `offset ${origin.offset}`
+    : `offsets ${origin.offset} to ${originLastOffset}`
+
+function contentLine(letter: DeadLetter, withPayload: boolean): string {
+  const { message, leftAtOrigin, originLastOffset } = letter
+  const { value } = message
+  if (originLastOffset !== undefined) return 'a batch that could not be read, at the origin only'
   if (leftAtOrigin !== undefined) return `${leftAtOrigin} bytes, at the origin only`
   if (value === null) return 'none (a tombstone)'
   return withPayload ? `${value.length} bytes, below` : `${value.length} bytes, hidden; --payload shows them`
+}
+
+/** Why a letter that cannot be read is not redriven. */
+export function whyLeft(letter: DeadLetter): string {
+  const { unreadable, leftAtOrigin, originLastOffset, origin } = letter
+  if (originLastOffset !== undefined) {
+    return `its batch was never read; the content is only in topic ${origin.topic}, partition ${origin.partition}, ${offsetsOf(letter)}`
+  }
+  if (leftAtOrigin !== undefined) return 'only its origin has its content'
+  return `no service could read it (${String(unreadable)})`
 }
 
 /** The same as data. Spans by their ids alone. */

@@ -90,8 +90,7 @@ What no service could read is left out, and said. All that is chosen is held in 
 --rebuild  Reads all topics from the beginning and writes what the services had written: their streams, under the
            same ids and versions, the email register, the deadlines of what is open, and what the fake payment network must have in its
            ledger. Databases that are not empty are refused; if it was interrupted, the same command starts over.
-           Not on the topics, so not rebuilt: the gateway's idempotency keys. Topics that keep messages only for a while
-           give the checkouts that are whole on them.
+           Topics that keep messages only for a while give the checkouts that are whole on them.
 
 Reads Kafka at KAFKA_BROKERS (127.0.0.1:9092) and writes to MONGODB_URL (mongodb://127.0.0.1:27017), with the variables
 of the services.

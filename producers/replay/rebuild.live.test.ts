@@ -4,7 +4,7 @@ import type { Document } from 'mongodb'
 import { checkout } from '../../consumers/checkout/decider.ts'
 import { orders } from '../../consumers/orders/decider.ts'
 import { payments } from '../../consumers/payments/decider.ts'
-import { consumerGroupOf } from '../../consumers/service.ts'
+import { consumerGroupOf } from '../../consumers/runtime/service.ts'
 import { users } from '../../consumers/users/decider.ts'
 import { CheckoutHistory } from '../../gateway/checkout-history.ts'
 import { toView } from '../../gateway/checkout-view.ts'
@@ -158,19 +158,17 @@ describe('stores rebuilt from the topics alone', function () {
     await services.server('payments').down()
     openCheckoutId = await place()
     await untilStep(openCheckoutId, 'OrderPlaced')
-    await eventually(
-      'all commits marked as published, and the deadline of the open one entered',
-      async () => {
-        const commits = await Promise.all(
-          serviceNames.map((service) => documents(original, service, 'commits')),
-        )
-        const deadlines = await documents(original, 'checkout', 'deadlines')
-        const isDone =
-          commits.flat().every(({ published }) => published === true) &&
-          deadlines.some(({ _id }) => (_id as unknown) === openCheckoutId)
-        return isDone || undefined
-      },
-    )
+    await eventually('all commits on their topics, and the deadline of the open one entered', async () => {
+      const commits = await Promise.all(
+        serviceNames.map((service) => documents(original, service, 'commits')),
+      )
+      const { messages } = await readSelection(kafka, { topics })
+      const onTopics = new Set(messages.map(({ recorded }) => recorded.id))
+      const isDone =
+        commits.flat().every(({ _id }) => onTopics.has(`${String(_id)}/0`)) &&
+        (await deadlineOfOpen(original)) !== undefined
+      return isDone || undefined
+    })
   })
   after(async () => {
     await services.down()
@@ -186,15 +184,24 @@ describe('stores rebuilt from the topics alone', function () {
 
   const withoutTime = (document: Document): Document => ({ ...document, at: undefined })
   const withTrace = (document: Document): Document => ({ ...document, traceHeaders: traceOf(document) })
+  const withoutWriter = (document: Document): Document => ({ ...document, writer: undefined, seq: undefined })
+
+  /** Whichever document it is in. */
+  const deadlineOfOpen = async (store: StoreConnection): Promise<Document | undefined> =>
+    (await documents(store, 'checkout', 'deadlines'))
+      .flatMap(({ deadlines }) => deadlines as Document[])
+      .find(({ checkoutId }) => checkoutId === openCheckoutId)
 
   /**
    * All that is projected. Left out is only what the topics do not have: the register's and the network's own clock in
-   * their entries, and the gateway's idempotency keys.
+   * their entries, and which process wrote a commit.
    */
   const projected = async (store: StoreConnection) => {
+    const deadline = await deadlineOfOpen(store)
     const streams = serviceNames.map((service) => new EventStore(store.databaseOf(service), service))
     const commits = serviceNames.map(
-      async (service) => [service, (await documents(store, service, 'commits')).map(withTrace)] as const,
+      async (service) =>
+        [service, (await documents(store, service, 'commits')).map(withTrace).map(withoutWriter)] as const,
     )
     const states = placed.flatMap((checkoutId) =>
       streams.map(async (stream) => {
@@ -216,9 +223,7 @@ describe('stores rebuilt from the topics alone', function () {
       states: Object.fromEntries(await Promise.all(states)),
       views: Object.fromEntries(await Promise.all(views)),
       register: (await documents(store, 'users', 'email_register')).map(withoutTime),
-      deadlines: (await documents(store, 'checkout', 'deadlines'))
-        .filter(({ _id }) => (_id as unknown) === openCheckoutId) // those of the others lie there until they are due
-        .map(withTrace),
+      deadlines: deadline ? [withTrace(deadline)] : [], // one entered with it may have ended meanwhile
       ledger: (await documents(store, 'payment-network', 'ledger')).map(withoutTime),
     }
   }
@@ -258,6 +263,24 @@ describe('stores rebuilt from the topics alone', function () {
     const types = Object.values(was.views).flatMap((view) => view?.steps.map(({ type }) => type) ?? [])
     equal(new Set(types).size, 16, 'every event of the contract is among them')
     deepEqual(is, was)
+  })
+
+  it('count as published, and leave a writer whose deadlines are to be taken over', async () => {
+    for (const service of serviceNames) {
+      const commits = await documents(rebuilt, service, 'commits')
+      const writers = await documents(rebuilt, service, 'writers')
+      equal(writers.length, 1)
+      const [writer] = writers
+      ok(writer && commits.every((commit) => commit.writer === (writer._id as unknown)))
+      deepEqual(
+        commits.map(({ seq }) => Number(seq)).sort((a, b) => a - b),
+        commits.map((_commit, index) => index + 1),
+      )
+      deepEqual(
+        [writer.publishedTo, writer.recoveredAtBeat, writer.deadlinesFrom],
+        [commits.length, writer.beat, service === 'checkout' ? 1 : undefined],
+      )
+    }
   })
 
   it('are not written where something is already', async () => {
@@ -321,6 +344,19 @@ describe('stores rebuilt from the topics alone', function () {
 
     it('go on with what was open', async () => {
       equal((await untilEnded(services.gatewayUrl, openCheckoutId)).status, 'completed')
+    })
+
+    it('take over the deadlines, and clear them once all have ended', async () => {
+      await eventually('no deadline left of those that were rebuilt', async () => {
+        const [writer] = (await documents(rebuilt, 'checkout', 'writers')).filter(
+          ({ process }) => process === 'rebuild',
+        )
+        const left = await documents(rebuilt, 'checkout', 'deadlines')
+        const isDone =
+          writer?.deadlinesAreDone === true &&
+          !left.some(({ _id }) => String(_id).startsWith(`${String(writer._id)}/`))
+        return isDone || undefined
+      })
     })
 
     it('know of everything else that it was done', async () => {

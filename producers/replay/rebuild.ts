@@ -5,6 +5,7 @@
 import type { Collection } from 'mongodb'
 import { checkout } from '../../consumers/checkout/decider.ts'
 import type { CheckoutEvent } from '../../consumers/checkout/decider.ts'
+import type { Deadline } from '../../consumers/checkout/deadlines.ts'
 import { Deadlines } from '../../consumers/checkout/deadlines.ts'
 import type { LedgerEntry } from '../../consumers/payments/fake-payment-network.ts'
 import { EmailRegister } from '../../consumers/users/email-register.ts'
@@ -13,6 +14,7 @@ import { services } from '../../shared/saga/events.ts'
 import { EventStore } from '../../shared/kernel/event-store.ts'
 import type { NewCommit } from '../../shared/kernel/event-store.ts'
 import type { StoreConnection } from '../../shared/kernel/mongo.ts'
+import { Writer, Writers } from '../../shared/kernel/writers.ts'
 import { ledgerOf } from './ledger.ts'
 import type { RegisterStep } from './register-history.ts'
 import { registerHistory } from './register-history.ts'
@@ -52,13 +54,7 @@ export interface Projections {
   readonly ledger: readonly LedgerEntry[]
 }
 
-interface Deadline {
-  readonly checkoutId: string
-  readonly dueAt: Date
-  readonly traceHeaders: Readonly<Record<string, string>>
-}
-
-/** A checkout that has ended needs no deadline, although its entry may have stayed until it was due. */
+/** A checkout that has ended needs no deadline. */
 export function projectionsOf(streams: Streams): Projections {
   const { messages } = streams
   const open = new Set(
@@ -95,6 +91,7 @@ export interface Rebuilding {
 
 /** Pieces written side by side. */
 const concurrency = 16
+const deadlinesPerDocument = 1_000
 
 /**
  * Writes it all, into databases that are empty; what an interrupted rebuild has left is cleared away first.
@@ -113,10 +110,12 @@ export async function rebuild(
 
   const disagreeing: string[] = []
   const emailRegister = new EmailRegister(store.databaseOf('users'))
-  const deadlineStore = new Deadlines(store.databaseOf('checkout'))
+  const writer = new Writer('rebuild')
   const ledgerEntries = store.databaseOf('payment-network').collection<LedgerEntry>('ledger')
-  const stores = services.map((service) => new EventStore(store.databaseOf(service), service))
-  await Promise.all([...stores, emailRegister, deadlineStore].map((each) => each.prepare()))
+  const stores = services.map(
+    (service) => new EventStore(store.databaseOf(service), service, new Writer(writer.process, writer.id)),
+  )
+  await Promise.all([...stores, emailRegister].map((each) => each.prepare()))
 
   const pieces = [
     ...stores.flatMap((eventStore) => {
@@ -128,11 +127,7 @@ export async function rebuild(
     ...register.map((steps) => async () => {
       disagreeing.push(...(await enterAll(emailRegister, steps)))
     }),
-    ...deadlines.map(
-      ({ checkoutId, dueAt, traceHeaders }) =>
-        () =>
-          deadlineStore.set(checkoutId, dueAt, traceHeaders),
-    ),
+    () => enterDeadlines(store, writer.id, deadlines),
     ...ledger.map((entry) => () => ledgerEntries.insertOne(entry)),
   ]
   let next = 0
@@ -146,6 +141,7 @@ export async function rebuild(
   const workers = await Promise.allSettled(Array.from({ length: concurrency }, worker))
   const failed = workers.find((each) => each.status === 'rejected')
   if (failed) throw failed.reason
+  await Promise.all(stores.map((eventStore) => leaveWriter(store, eventStore)))
   await mark.drop()
   return disagreeing.sort()
 }
@@ -157,7 +153,6 @@ async function clear(store: Store): Promise<void> {
 }
 
 async function writeStream(store: EventStore, stream: readonly NewCommit[]): Promise<void> {
-  const written: string[] = []
   for (const commit of stream) {
     const result = await store.append(commit)
     if (result.outcome !== 'appended') {
@@ -165,9 +160,37 @@ async function writeStream(store: EventStore, stream: readonly NewCommit[]): Pro
         `${store.service}/${commit.checkoutId}@${commit.version} could not be written: somebody else did`,
       )
     }
-    written.push(result.commit.id)
+    store.writer.settle(result.commit.seq)
   }
-  await store.markPublished(written)
+}
+
+/** A few documents for all; from number 1 on, as a writer's are. */
+async function enterDeadlines(store: Store, writer: string, deadlines: readonly Deadline[]): Promise<void> {
+  const documents = new Deadlines(store.databaseOf('checkout'), writer, {
+    intervalMillis: 0,
+    onFailure: () => void documents.stop(), // it would be tried until the store has it
+  })
+  for (let from = 0; from < deadlines.length; from += deadlinesPerDocument) {
+    const together = deadlines.slice(from, from + deadlinesPerDocument)
+    await Promise.all(together.map((deadline) => documents.enter(deadline)))
+  }
+}
+
+/**
+ * The writer of all this is dead, and what it wrote is published: nobody sends it again. The deadlines that it leaves are
+ * taken over by the checkout service.
+ */
+async function leaveWriter(store: Store, { service, writer }: EventStore): Promise<void> {
+  const { id, process, publishedTo } = writer
+  await new Writers(store.databaseOf(service)).renew({
+    _id: id,
+    process,
+    publishedTo,
+    beat: 1,
+    recoveredAtBeat: 1,
+    at: new Date(),
+    ...(service === 'checkout' && { deadlinesFrom: 1 }),
+  })
 }
 
 /** @returns the checkouts that were answered otherwise than the topics have it */

@@ -14,7 +14,7 @@ import { storeForTests } from '../../infra/verify/store-for-tests.ts'
 import type { Service } from '../../shared/saga/events.ts'
 import { services as serviceNames } from '../../shared/saga/events.ts'
 import { subscriptionsOf } from '../../shared/saga/flow.ts'
-import { consumerGroupOf } from '../../consumers/service.ts'
+import { consumerGroupOf } from '../../consumers/runtime/service.ts'
 import { KafkaConnection } from '../../shared/kafka/kafka.ts'
 import { EventStore } from '../../shared/kernel/event-store.ts'
 import type { StoreConnection } from '../../shared/kernel/mongo.ts'
@@ -175,12 +175,7 @@ describe('npm run replay', function () {
       let stored: Awaited<ReturnType<typeof everythingStored>>
 
       before(async () => {
-        stored = await eventually('all commits marked as published', async () => {
-          const all = await everythingStored()
-          return all.streams.every(({ commits }) => commits.every(({ published }) => published))
-            ? all
-            : undefined
-        })
+        stored = await everythingStored()
         const producer = await kafka.connectProducer()
         await producer.send([{ topic: 'orders', key: view.checkoutId, value: 'x', headers: {} }])
         await producer.disconnect()

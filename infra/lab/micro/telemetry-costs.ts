@@ -267,7 +267,8 @@ function patchedMongo(by: InstrumentationBase): () => Promise<unknown> {
     causedBy: `${checkoutId}@2/0`,
     events: [{ type: 'OrderPlaced', data: { items: [{ sku: 'SAGA-MUG', quantity: 2 }], totalCents: 2_400 } }],
     traceHeaders: { traceparent },
-    published: false,
+    writer: '00000000-0000-4000-8000-000000000000',
+    seq: 1,
   }
   const namespace = { db: 'sagascope_orders', collection: 'commits' }
   return async () => {

@@ -87,8 +87,6 @@ async function man({ pinning, onStop }: StudyTools, count: number) {
     pinning,
     onStop,
     partitions: count,
-    // As it ships: what looks through the store is part of what grows with it.
-    environment: { OUTBOX_SWEEP_INTERVAL_MILLIS: '5000' },
   })
   await manned.visitor.saturate({ inFlight: standard.inFlight, saturationMillis: warmUpMillis })
   return manned
@@ -103,8 +101,9 @@ async function round(visitor: Visitor, count: number, kind?: LoadKind): Promise<
 }
 
 const batch = 1_000
+let number = 1
 
-/** As the services store them, spread over them, and published long ago. */
+/** As the services store them, spread over them, and of a writer that is forgotten. */
 async function store(rig: Rig, count: number): Promise<void> {
   const connection = await connectStore({
     mongodbUrl: rig.stack.urls.mongodbUrl,
@@ -136,7 +135,8 @@ async function insert(database: Db, service: string, count: number): Promise<voi
       traceHeaders: {
         traceparent: `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`,
       },
-      published: true,
+      writer: 'long gone',
+      seq: number++,
     }
   })
   await database.collection('commits').insertMany(documents, { ordered: false })

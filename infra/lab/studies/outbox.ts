@@ -1,14 +1,16 @@
 /**
  * From when the store has a commit to when the broker has acknowledged its events: published at once, as the services do,
- * and by an outbox that looks for what is there to publish, as one that polls does. The same class does both.
+ * and by an outbox that polls the store for what is above its watermark. The same class publishes both.
  */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { openLoop } from '../../../producers/load/open-loop.ts'
 import { LatencyHistogram } from '../../../producers/load/latency-histogram.ts'
 import { Outbox } from '../../../producers/outbox/outbox.ts'
 import { KafkaConnection } from '../../../shared/kafka/kafka.ts'
 import type { Send } from '../../../shared/kafka/kafka.ts'
 import { EventStore } from '../../../shared/kernel/event-store.ts'
+import { Writers } from '../../../shared/kernel/writers.ts'
 import { connectStore } from '../../../shared/kernel/mongo.ts'
 import { createLogger } from '../../../shared/telemetry/logger.ts'
 import { openStack } from '../../native/open-stack.ts'
@@ -23,7 +25,7 @@ const ratePerSecond = 50
 const commitsPerRound = 500
 const warmUpCommits = 200
 const pollingEveryMillis = 500
-const neverMillis = 3_600_000
+const pollingLimit = 500
 const deadlineMillis = 20_000
 
 const ways = ['immediate', 'polling'] as const
@@ -42,9 +44,10 @@ export const studyOutbox: Study<OutboxStudy> = async ({ onStop, say }) => {
   onStop(() => producer.disconnect())
 
   const publish = async (way: Way, commits: number): Promise<LatencyHistogram> => {
-    // Of its own, since a sweep takes all that a store has.
+    // Of its own: each begins with an empty store.
     const name = `lab-outbox-${randomBytes(4).toString('hex')}`
-    const store = new EventStore(connection.databaseOf('orders').client.db(name), 'orders')
+    const database = connection.databaseOf('orders').client.db(name)
+    const store = new EventStore(database, 'orders')
     await store.prepare()
     const committedAt = new Map<string, number>()
     const latencies = new LatencyHistogram()
@@ -58,12 +61,20 @@ export const studyOutbox: Study<OutboxStudy> = async ({ onStop, say }) => {
     }
     const outbox = new Outbox({
       store,
+      writers: new Writers(database),
       send,
       log,
-      sweepIntervalMillis: way === 'polling' ? pollingEveryMillis : neverMillis,
-      sweepGraceMillis: way === 'polling' ? 0 : neverMillis,
+      beatIntervalMillis: 1_000,
+      leaseMillis: 5_000,
     })
-    outbox.start()
+    await outbox.start()
+    const poll = async (): Promise<void> => {
+      const { id, publishedTo } = store.writer
+      const found = await store.writtenBy(id, publishedTo, pollingLimit)
+      await Promise.all(found.map((commit) => outbox.publish(commit)))
+    }
+    const polling = new AbortController()
+    const polled = way === 'polling' ? repeat(poll, polling.signal) : undefined
     await openLoop({ ratePerSecond, total: commits }, async (index) => {
       const result = await store.append({
         checkoutId: `lab-${index}`,
@@ -82,6 +93,8 @@ export const studyOutbox: Study<OutboxStudy> = async ({ onStop, say }) => {
       () => Promise.resolve(latencies.percentiles().count >= commits || undefined),
       { deadlineMillis },
     )
+    polling.abort()
+    await polled
     await outbox.stop()
     return latencies
   }
@@ -97,6 +110,14 @@ export const studyOutbox: Study<OutboxStudy> = async ({ onStop, say }) => {
     )
   }
   return { ratePerSecond, pollingEveryMillis, rounds: measured }
+}
+
+async function repeat(work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const isOver = await delay(pollingEveryMillis, false, { signal }).catch(() => true)
+    if (isOver) return
+    await work()
+  }
 }
 
 const summary = (histogram: LatencyHistogram) => {

@@ -91,7 +91,7 @@ async function place(gatewayUrl: string, total: number): Promise<void> {
       { deadlineMillis: settleMillis },
     )
   }
-  // Commits are marked as published in batches, and logs are exported and indexed after a while.
+  // Logs are exported and indexed after a while.
   await delay(5_000)
 }
 

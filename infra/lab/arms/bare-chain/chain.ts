@@ -6,23 +6,23 @@
  * nothing is checked, counted, logged or swept up; what fails ends the process. It is there to be measured against:
  *
  *     gateway   a request          insert commits                         send CheckoutRequested
- *     checkout  CheckoutRequested  insert deadlines
  *     users     CheckoutRequested  insert email_register, insert commits  send UserRegistered
  *     orders    UserRegistered     insert commits                         send OrderPlaced
  *     payments  OrderPlaced        insert ledger, insert commits          send PaymentCaptured
  *     orders    PaymentCaptured    insert commits                         send OrderConfirmed
  *     checkout  OrderConfirmed     insert commits                         send CheckoutCompleted
  *
- * That is 9 inserts, 6 messages and 6 messages handled: the saga's own, document by document, with its indexes, and
- * header by header. The saga adds 5 look-ups (4 of streams, 1 of the email's last entry), 6 marks as published in
- * batches of at most ten, and passes over 9 messages that its services are sent and do not react to; here it is 4,
- * because nobody listens for what goes wrong.
+ * That is 8 inserts, 6 messages and 5 messages handled: the saga's own, document by document, with its indexes, and
+ * header by header, each by itself: the saga sends together what waits. The saga adds a watermark of each process and a
+ * document of deadlines each second, and passes over messages that its services are sent and do not react to; here
+ * they are fewer, because nobody listens for what goes wrong.
  */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import { json } from 'node:stream/consumers'
+import '../../../../shared/kafka/quirks/before-kafkajs.ts'
 import kafkajs from 'kafkajs'
 import type { EventOf, RecordedEvent, SagaEvent, Service } from '../../../../shared/saga/events.ts'
 import { topicOf, topics } from '../../../../shared/saga/events.ts'
@@ -35,11 +35,7 @@ import { commit, prepareStore, steps, store } from './steps.ts'
 const deadlineMillis = 120_000
 const offsetCommitIntervalMillis = 1_000
 
-const {
-  KAFKA_BROKERS = '127.0.0.1:9092',
-  KAFKA_TOPIC_PARTITIONS = '6',
-  CONSUMER_CONCURRENCY = '6',
-} = process.env
+const { KAFKA_BROKERS = '127.0.0.1:9092', KAFKA_TOPIC_PARTITIONS = '6' } = process.env
 const { GATEWAY_PORT = '8080', HEALTH_PORT = '0' } = process.env
 
 const kafka = new kafkajs.Kafka({
@@ -91,8 +87,9 @@ async function consume(service: Service) {
   const offsets = new OffsetTracker()
   await consumer.run({
     autoCommit: false, // before each fetch it would wait for the broker, and a message for it
-    partitionsConsumedConcurrently: Number(CONSUMER_CONCURRENCY),
+    partitionsConsumedConcurrently: Number(KAFKA_TOPIC_PARTITIONS),
     eachMessage: async ({ topic, partition, message: { key, value, headers, offset } }) => {
+      const done = offsets.began(topic, partition, offset)
       const step = stepOn.get(String(headers?.ce_type))
       if (step) {
         const checkoutId = String(key)
@@ -100,7 +97,7 @@ async function consume(service: Service) {
         const causedBy = String(headers?.ce_id)
         if (event) await send(service, await commit(service, step.version, { checkoutId, causedBy, event }))
       }
-      offsets.handled(topic, partition, offset)
+      done()
     },
   })
   const commitOffsets = () => consumer.commitOffsets(offsets.take()).catch(() => undefined)

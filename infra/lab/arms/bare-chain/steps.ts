@@ -1,10 +1,10 @@
 /** What each service of the bare chain does with what it reads, and the inserts that it makes. */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { Collection, CreateIndexesOptions, IndexSpecification } from 'mongodb'
 import { MongoClient } from 'mongodb'
 import { findProduct } from '../../../../shared/saga/catalogue.ts'
 import type { EventOf, EventType, RecordedEvent, SagaEvent, Service } from '../../../../shared/saga/events.ts'
-import { isDuplicateKey } from '../../../../shared/kernel/duplicate-key.ts'
+import { isDuplicateKey } from '../../../../shared/kernel/store-errors.ts'
 
 type Entry = Readonly<Record<string, unknown>> & { readonly _id: string }
 
@@ -20,16 +20,6 @@ interface Step<On extends EventType = EventType> {
 const step = <On extends EventType>(of: Step<On>): Step => of
 
 export const steps: readonly Step[] = [
-  step({
-    by: 'checkout',
-    on: 'CheckoutRequested',
-    version: 2,
-    answer: async (checkoutId, { deadline }) => {
-      const dueAt = new Date(deadline)
-      await insert(collection('checkout', 'deadlines'), { _id: checkoutId, dueAt, traceHeaders: {} })
-      return undefined
-    },
-  }),
   step({
     by: 'users',
     on: 'CheckoutRequested',
@@ -82,6 +72,9 @@ export const steps: readonly Step[] = [
   }),
 ]
 
+const writer = randomUUID()
+let lastSeq = 0
+
 /** Inserts the commit of an event, as the saga would write it. @returns the event as it is to be sent */
 export async function commit(
   by: Service,
@@ -98,7 +91,8 @@ export async function commit(
     at,
     events: [event],
     traceHeaders: {},
-    published: false,
+    writer,
+    seq: ++lastSeq,
   }
   await insert(collection(by, 'commits'), entry)
   return { id: `${_id}/0`, checkoutId, time: at.toISOString(), event }
@@ -113,9 +107,8 @@ export async function prepareStore(service: Service): Promise<void> {
   const index = (of: string, specification: IndexSpecification, options: CreateIndexesOptions = {}) =>
     collection(service, of).createIndex(specification, options, {})
   await index('commits', { causedBy: 1 }, { unique: true })
-  await index('commits', { published: 1, at: 1 })
+  await index('commits', { writer: 1, seq: 1 })
   if (service === 'users') await index('email_register', { receipt: 1 }, { unique: true })
-  if (service === 'checkout') await index('deadlines', { dueAt: 1 })
 }
 
 const collection = (owner: Service | 'payment-network', of: string): Collection<Entry> =>

@@ -6,6 +6,7 @@
 import type { Attributes } from '@opentelemetry/api'
 import { context, metrics, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import type { Consumer, EachMessagePayload, KafkaMessage, Message, Producer, RequestEvent } from 'kafkajs'
+import '../../../../shared/kafka/quirks/before-kafkajs.ts'
 import kafkajs from 'kafkajs'
 import { isCheckoutId } from '../../../../shared/saga/checkout-id.ts'
 import { ATTR_SAGA_ID } from '../../../../shared/telemetry/saga-id.ts'

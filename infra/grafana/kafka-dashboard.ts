@@ -21,18 +21,19 @@ export const kafkaDashboard = dashboard({
       }),
       number({
         title: 'Outbox',
-        what: 'Commits that the last sweeps found unpublished. What is published at once never comes here.',
+        what: 'Commits of running processes that are not on Kafka yet. Under load a few always are on their way.',
         unit: units.Short,
         expr: 'sum(outbox_backlog)',
-        thresholds: { warning: 1 },
+        // More than is under way at the highest load.
+        thresholds: { warning: 1_000 },
         span: 6,
       }),
       number({
         title: 'Oldest unpublished',
-        what: 'Age of the oldest commit that a sweep found. From a minute on, see OutboxStuck.',
+        what: 'Age of the oldest commit that a running process has not published. From a minute on, see OutboxStuck.',
         unit: units.Seconds,
         expr: 'max(outbox_oldest_age_seconds)',
-        // Three sweeps, then the alert's threshold.
+        // Longer than a broker takes to change its leader, then the alert's threshold.
         thresholds: { warning: 15, critical: 60 },
         span: 6,
       }),
@@ -57,7 +58,7 @@ export const kafkaDashboard = dashboard({
       }),
       graph({
         title: 'Lag by partition, the ten worst',
-        what: 'One partition alone: its member is slow, or one message holds it up.',
+        what: 'Counted from the first message that is not handled. One partition alone: that one is slow or tried again; later ones may be handled.',
         unit: units.Short,
         queries: [
           {
@@ -171,7 +172,7 @@ export const kafkaDashboard = dashboard({
     'What did not get through at first?': [
       graph({
         title: 'Outbox by service',
-        what: 'Commits that a sweep found unpublished: a crash, or Kafka was away.',
+        what: 'Commits not on Kafka yet, of the process that has most. Rising: Kafka is away.',
         unit: units.Short,
         queries: [{ expr: 'max by (service_name) (outbox_backlog)', legend: '{{service_name}}: commits' }],
       }),

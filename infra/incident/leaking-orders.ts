@@ -1,7 +1,7 @@
 /** A release of orders with a leak: to find a week's duplicates, it lists all that it has seen and looks through the list. */
 import { getHeapStatistics } from 'node:v8'
 import { orders } from '../../consumers/orders/decider.ts'
-import { runService } from '../../consumers/service.ts'
+import { runService } from '../../consumers/runtime/service.ts'
 import { oldGenerationLimit } from '../../shared/telemetry/process-metrics.ts'
 
 interface Seen {

@@ -23,8 +23,8 @@ export interface CheckoutReport {
 
 /**
  * What is still on its way, in words: all must hang below one root, and every step was sent and taken as the flow table
- * has it, whoever sent it: what the gateway could not send is sent by a sweep, its own or that of checkout. More may be
- * there: where the store is slow, a sweep sends once more what was sent.
+ * has it, whoever sent it: what a gateway could not send, another gateway or checkout sends. More may be there: after a
+ * crash, what was sent may be sent once more.
  */
 export function missingOf(
   spans: readonly TraceSpan[],

@@ -10,7 +10,7 @@ import { get, request as httpRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { consumerGroupOf } from '../../consumers/service.ts'
+import { consumerGroupOf } from '../../consumers/runtime/service.ts'
 import { openLoop } from '../../producers/load/open-loop.ts'
 import type { Service } from '../../shared/saga/events.ts'
 import { services as consumerNames, topics } from '../../shared/saga/events.ts'
@@ -56,8 +56,8 @@ describe('SIGTERM', function () {
     services = await prepareServices(stack, {
       // The least that the broker takes: so long it keeps the place of one that could not say that it leaves.
       KAFKA_SESSION_TIMEOUT_MILLIS: '6000',
-      OUTBOX_SWEEP_INTERVAL_MILLIS: '500',
-      OUTBOX_SWEEP_GRACE_MILLIS: '2000',
+      WRITER_BEAT_INTERVAL_MILLIS: '500',
+      WRITER_LEASE_MILLIS: '2000',
       // Long, so that what is handled and not committed yet is much when the end comes.
       OFFSET_COMMIT_INTERVAL_MILLIS: '5000',
       OTEL_TRACES_EXPORTER: 'none',
@@ -237,6 +237,7 @@ describe('SIGTERM', function () {
           ({ topic, partition, offset }) => (committed.get(`${topic}/${partition}`) ?? -1n) <= offset,
         ),
         [],
+        `the group of ${name} is past what it has handled`,
       )
     }
     await admin.disconnect()

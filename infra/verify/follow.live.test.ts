@@ -88,7 +88,7 @@ describe('npm run follow', function () {
         const has = (source: string, count: number) =>
           found.entries.filter((entry) => entry.source === source).length >= count
         // Every message that is handled is a log line, and one more is the gateway's.
-        const isWhole = has('step', 7) && has('span', 30) && has('log', 8) && has('metric', 1)
+        const isWhole = has('step', 7) && has('span', 25) && has('log', 8) && has('metric', 1)
         return isWhole && found.notes.length === 0 ? found : undefined
       },
       { intervalMillis: 500 },

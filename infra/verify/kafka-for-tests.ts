@@ -1,5 +1,6 @@
 /** The real Kafka for a live test: sends what it is given and reads along on whole topics. */
 import { randomUUID } from 'node:crypto'
+import '../../shared/kafka/quirks/before-kafkajs.ts'
 import kafkajs from 'kafkajs'
 import type { Topic } from '../../shared/saga/events.ts'
 import type { IncomingMessage } from '../../shared/kafka/cloud-events.ts'
@@ -42,7 +43,6 @@ export async function kafkaForTests(topics: readonly (Topic | 'dead-letters')[])
   const consumer = await connection.startConsumer({
     groupId: `tests-${randomUUID()}`,
     topics,
-    concurrency: partitions,
     offsetCommitIntervalMillis: 60_000,
     handle: (message) => {
       messages.push(message)

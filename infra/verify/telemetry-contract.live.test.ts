@@ -12,11 +12,12 @@ import { expectedEdges, hopsOf } from './edges.ts'
 import { eventually } from './eventually.ts'
 import { startImpatientGateway } from './impatient-gateway-for-tests.ts'
 import type { TraceSpan } from '../../shared/traces/trace.ts'
-import { fetchTrace } from '../../shared/backends/jaeger.ts'
+import { fetchTrace, findTraces } from '../../shared/backends/jaeger.ts'
 import { query } from '../../shared/backends/prometheus.ts'
 import { readJson } from '../../shared/backends/read-json.ts'
 import { stackForTests } from './stack-for-tests.ts'
 import {
+  batchContract,
   forbiddenLabels,
   logContract,
   metricContract,
@@ -139,14 +140,28 @@ describe('the telemetry contract', function () {
       deepEqual([...seen].sort(), [...new Set(promised)].sort())
     })
 
+    it('of the store are eight inserts and no read where a checkout completes', () => {
+      const completed = reports.find(({ view }) => view.status === 'completed')
+      const inserts = completed?.spans.filter((span) => 'db.system.name' in span.attributes) ?? []
+      deepEqual(inserts.map(({ service, name }) => `${service}: ${name}`).sort(), [
+        'checkout: insert commits',
+        'gateway: insert commits',
+        'orders: insert commits',
+        'orders: insert commits',
+        'payments: insert commits',
+        'payments: insert ledger',
+        'users: insert commits',
+        'users: insert email_register',
+      ])
+    })
+
     it('have the attributes that are promised, and saga.id', () => {
       for (const { spans, view } of reports) {
         for (const span of spans) {
           const row = spanContract.find(
             ({ service, kind, name }) => span.service === service && span.kind === kind && span.name === name,
           )
-          const sagaId = row?.beforeSaga ? undefined : view.checkoutId
-          equal(span.attributes['saga.id'], sagaId, described(span))
+          equal(span.attributes['saga.id'], view.checkoutId, described(span))
           // A call that failed has no outcome.
           const missing = row?.attributes.filter((name) => !(name in span.attributes)) ?? []
           if (!span.failed) deepEqual(missing, [], described(span))
@@ -339,6 +354,32 @@ describe('the telemetry contract', function () {
         views.filter(({ traceId }) => !heard.has(traceId)),
         [],
       )
+    })
+
+    it('has the inserts that shared a command linked to from it, in a trace of its own', async () => {
+      for (const { service, kind, name, attributes } of batchContract) {
+        const [batch, ...others] = await eventually(`${name} of ${service}`, async () => {
+          const found = await findTraces(backends.jaegerUrl, { service, operation: name, limit: 1 })
+          return found[0]
+        })
+        ok(batch)
+        deepEqual([batch.kind, batch.parentSpanId, others], [kind, undefined, []], service)
+        deepEqual(
+          attributes.filter((attribute) => !(attribute in batch.attributes)),
+          [],
+          service,
+        )
+        equal('saga.id' in batch.attributes, false, service)
+        const size = batch.attributes['db.operation.batch.size']
+        equal(size, String(batch.links.length), service)
+        for (const { traceId, spanId } of batch.links) {
+          const insert = await eventually(`a span that ${name} of ${service} links to`, async () =>
+            (await fetchTrace(backends.jaegerUrl, traceId))?.find((span) => span.spanId === spanId),
+          )
+          deepEqual([insert.service, insert.name], [service, 'insert commits'])
+          equal(insert.attributes['db.operation.batch.size'], size, service)
+        }
+      }
     })
 
     /** Every log line with a trace id since then, page by page. */

@@ -67,8 +67,6 @@ describe('a telemetry failure', function () {
       OTEL_BLRP_MAX_EXPORT_BATCH_SIZE: '16',
       OTEL_METRICS_EXPORTER: 'otlp,prometheus',
       OTEL_EXPORTER_PROMETHEUS_HOST: '127.0.0.1',
-      OUTBOX_SWEEP_INTERVAL_MILLIS: '1000',
-      OUTBOX_SWEEP_GRACE_MILLIS: '2000',
     })
     processes = new Map(serviceNames.map((name) => [name, new ServiceProcess(services, name)]))
     await Promise.all([stack.ready('kafka'), stack.ready('mongodb')])

@@ -1,5 +1,5 @@
 /** For tests: context and spans as in a running service, with the exported spans kept in memory. */
-import { context } from '@opentelemetry/api'
+import { context, trace } from '@opentelemetry/api'
 import type { Tracer } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import type { SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace'
@@ -22,4 +22,17 @@ export function recordSpans(
   const provider = new TracerProvider({ spanProcessors: createProcessors(exporter) })
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   return { tracer: provider.getTracer('tests'), exporter, stop: () => context.disable() }
+}
+
+/** The same, of everything that asks the global provider for its tracer while it records. */
+export function recordGlobalSpans(): RecordedSpans {
+  const exporter = new InMemorySpanExporter()
+  const provider = new TracerProvider({ spanProcessors: exporting(exporter) })
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+  trace.setGlobalTracerProvider(provider)
+  const stop = (): void => {
+    trace.disable()
+    context.disable()
+  }
+  return { tracer: provider.getTracer('tests'), exporter, stop }
 }

@@ -78,9 +78,8 @@ export class ProducerLinkProcessor implements SpanProcessor {
 const forgotten = new WeakSet<object>()
 
 /**
- * Keeps the active span from being exported. For the consumer span of a message that a service does not react to:
- * a consumer group reads whole topics, and what it passes over is no step of the checkout. The caller sees
- * to it that the span has no children.
+ * Keeps the active span from being exported. For what is no step of a checkout: a tool that looks at a message, a page
+ * that is served. The caller sees to it that the span has no children.
  */
 export function forgetActiveSpan(): void {
   const span = trace.getActiveSpan()

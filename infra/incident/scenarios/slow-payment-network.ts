@@ -3,11 +3,11 @@ import { startFaultProxy } from '../../chaos/fault-proxy.ts'
 import type { Scenario } from '../scenario.ts'
 import { isSlow, storeThrough } from '../scenario.ts'
 
-const oneWayMillis = 1_000
+const oneWayMillis = 2_600
 
 export const slowPaymentNetwork: Scenario = {
   name: 'slow-payment-network',
-  what: 'The payment network answers after 2 s instead of at once.',
+  what: 'The payment network answers after 5.2 s instead of at once.',
   alert: 'CheckoutsSlow',
   panels: [
     { dashboard: 'saga', title: 'Duration, p95' },

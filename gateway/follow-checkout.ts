@@ -1,8 +1,7 @@
 /** A checkout's steps as server-sent events: those that there are, then live, until the end. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { context } from '@opentelemetry/api'
-import { suppressTracing } from '@opentelemetry/core'
 import type { CheckoutHistory } from './checkout-history.ts'
+import { untraced } from '../shared/telemetry/untraced.ts'
 import { isTerminal } from '../shared/saga/flow.ts'
 import { toView } from './checkout-view.ts'
 import { heartbeat, reconnectAfter, serverSentEvent } from './server-sent-events.ts'
@@ -54,8 +53,7 @@ export async function* followCheckout(
 }
 
 /** A stream looks several times a second, and looking is no step of the checkout. */
-const advanceUntraced = (history: CheckoutHistory): Promise<boolean> =>
-  context.with(suppressTracing(context.active()), () => history.advance())
+const advanceUntraced = (history: CheckoutHistory): Promise<boolean> => untraced(() => history.advance())
 
 const waited = (millis: number, signal: AbortSignal): Promise<boolean> =>
   delay(millis, true, { signal }).catch(() => false)

@@ -10,11 +10,10 @@
  * does no harm.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { context } from '@opentelemetry/api'
-import { suppressTracing } from '@opentelemetry/core'
 import type { Collection, Db } from 'mongodb'
 import type { TraceHeaders } from '../../shared/kernel/event-store.ts'
 import { isDuplicateKey } from '../../shared/kernel/store-errors.ts'
+import { untraced } from '../../shared/telemetry/untraced.ts'
 
 export interface Deadline {
   readonly checkoutId: string
@@ -189,5 +188,3 @@ export class Deadlines {
     }
   }
 }
-
-const untraced = <T>(work: () => T): T => context.with(suppressTracing(context.active()), work)

@@ -13,7 +13,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Link } from '@opentelemetry/api'
 import { context, metrics, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
-import { suppressTracing } from '@opentelemetry/core'
 import { toMessage } from '../../shared/kafka/cloud-events.ts'
 import { isRetriable } from '../../shared/kafka/failure.ts'
 import type { Send } from '../../shared/kafka/kafka.ts'
@@ -22,6 +21,7 @@ import type { WriterDocument, Writers } from '../../shared/kernel/writers.ts'
 import { failpoint } from '../../shared/process/failpoints.ts'
 import type { Logger } from '../../shared/telemetry/logger.ts'
 import { withSagaId } from '../../shared/telemetry/saga-id.ts'
+import { untraced } from '../../shared/telemetry/untraced.ts'
 
 export interface OutboxTimings {
   /** How often this writer gives a sign of life, and looks at the others'. */
@@ -411,8 +411,5 @@ const isForgettable = ({
 
 const pauseByClock = (signal: AbortSignal): Promise<void> =>
   delay(pauseMillis, undefined, { signal }).catch(() => undefined)
-
-/** Looking after writers is no step of a checkout. */
-const untraced = <T>(work: () => T): T => context.with(suppressTracing(context.active()), work)
 
 const madeAtMillis = ({ events }: Commit): number => Date.parse(events[0]?.time ?? '')

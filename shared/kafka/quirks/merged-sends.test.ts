@@ -1,7 +1,5 @@
 import { deepEqual, equal, rejects } from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { promisify } from 'node:util'
 import './before-kafkajs.ts'
 import type { TopicMessages } from 'kafkajs'
 
@@ -186,17 +184,4 @@ describe('sends that are merged', () => {
       )
     })
   }
-
-  it('would go one by one where kafkajs was loaded first, so that is said at once', async () => {
-    const url = new URL('merged-sends.ts', import.meta.url).href
-    const code = `import 'kafkajs'; await import(${JSON.stringify(url)})`
-    await rejects(promisify(execFile)(process.execPath, ['--input-type=module', '-e', code]), {
-      message: /kafkajs was loaded before merged-sends\.ts/,
-    })
-  })
-
-  it('are what a producer of kafkajs sends with', () => {
-    // It keeps the function that it finds under this path when it is loaded.
-    equal(createSendMessages.name, 'createMerging')
-  })
 })

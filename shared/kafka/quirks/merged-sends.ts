@@ -5,10 +5,10 @@
  *
  * Must be loaded before kafkajs: its producer keeps the function that is replaced.
  */
-import { createRequire } from 'node:module'
 import type { Message, RecordMetadata, TopicMessages } from 'kafkajs'
 import { Coalescer } from '../../process/coalescer.ts'
 import { failpoint } from '../../process/failpoints.ts'
+import { replaceExports } from './replace-exports.ts'
 
 interface Request {
   readonly acks: number
@@ -28,15 +28,10 @@ const sendsPerRequest = 500
 const bytesPerRequest = 512 * 1_024
 const bytesOfMessageOverhead = 100
 
-const require = createRequire(import.meta.url)
-// Private modules of kafkajs: the version is pinned, and the test would notice if they changed.
-const producer = require.resolve('kafkajs/src/producer/messageProducer')
-if (require.cache[producer])
-  throw new Error('kafkajs was loaded before merged-sends.ts, and would send one by one')
-const path = require.resolve('kafkajs/src/producer/sendMessages')
-const create = require(path) as CreateSendMessages
-const loaded = require.cache[path]
-if (loaded) loaded.exports = createMerging
+const create = replaceExports<CreateSendMessages>(
+  { id: 'kafkajs/src/producer/sendMessages', keptBy: 'kafkajs/src/producer/messageProducer' },
+  createMerging,
+)
 
 function createMerging(options: Parameters<CreateSendMessages>[0]): SendMessages {
   const send = create(options)

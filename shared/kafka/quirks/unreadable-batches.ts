@@ -11,6 +11,7 @@
 import { createRequire } from 'node:module'
 import type { KafkaMessage } from 'kafkajs'
 import './compression-codecs.ts'
+import { replaceExports } from './replace-exports.ts'
 
 /** More records than this are a bomb too: each takes some hundred bytes of heap, and as little as seven on the wire. */
 export const recordsLimit = 50_000
@@ -47,12 +48,14 @@ const magicByte = 2
 const codecMask = 0x07
 
 const require = createRequire(import.meta.url)
+const decode = replaceExports<DecodeBatch>(
+  {
+    id: 'kafkajs/src/protocol/recordBatch/v0/decoder',
+    keptBy: 'kafkajs/src/protocol/requests/fetch/v4/decodeMessages',
+  },
+  decodeOrReplace,
+)
 // Private modules of kafkajs: the version is pinned, and the test would notice if they changed.
-const path = require.resolve('kafkajs/src/protocol/recordBatch/v0/decoder')
-if (require.cache[require.resolve('kafkajs/src/protocol/requests/fetch/v4/decodeMessages')]) {
-  throw new Error('kafkajs decoded a fetch before unreadable-batches.ts was loaded')
-}
-const decode = require(path) as DecodeBatch
 const BatchDecoder = require('kafkajs/src/protocol/decoder') as {
   new (bytes: Buffer): Decoder
   prototype: Decoder
@@ -61,9 +64,6 @@ const crc32c = require('kafkajs/src/protocol/recordBatch/crc32C') as (bytes: Buf
 const { lookupCodec } = require('kafkajs/src/protocol/message/compression') as {
   lookupCodec: (type: number) => unknown
 }
-
-const loaded = require.cache[path]
-if (loaded) loaded.exports = decodeOrReplace
 
 // A corrupt count of headers would have kafkajs read past the end some billion times, which gives empty headers.
 // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its own decoder

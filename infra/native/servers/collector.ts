@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { InternalPorts, Ports } from '../ports.ts'
 import type { RunDirectory } from '../run-directory.ts'
 import type { ServerDefinition } from '../server.ts'
+import { garbageCollection } from './garbage-collection.ts'
 import { answersOk } from './probe.ts'
 
 export interface CollectorOptions {
@@ -29,6 +30,7 @@ export function collector(options: CollectorOptions): ServerDefinition {
       directory: folder,
       environment: {
         ...process.env,
+        ...garbageCollection,
         OTLP_GRPC_ENDPOINT: local(ports.otlpGrpc),
         OTLP_HTTP_ENDPOINT: local(ports.otlpHttp),
         JAEGER_OTLP_ENDPOINT: local(ports.jaegerOtlp),

@@ -3,6 +3,7 @@ import { BSON } from 'mongodb'
 import type { Ports } from '../ports.ts'
 import type { RunDirectory } from '../run-directory.ts'
 import type { ServerDefinition } from '../server.ts'
+import { garbageCollection } from './garbage-collection.ts'
 import { answersBytes } from './probe.ts'
 import type { ServerCertificate } from './server-certificate.ts'
 
@@ -40,7 +41,7 @@ export function mongodb({ installation, mongod, ports, run, access }: MongodbOpt
       command,
       args,
       directory: folder,
-      environment: { ...process.env, ...(access && environmentOf(access)) },
+      environment: { ...process.env, ...garbageCollection, ...(access && environmentOf(access)) },
       logFile: run.logFile('mongodb'),
     }),
     isHealthy: () => answersBytes(ports.mongodb, ping(), { tls: access !== undefined }),

@@ -168,12 +168,13 @@ export class Outbox {
     const publishing = this.#underWay.get(commit.id) ?? this.#start(commit, earlier)
     if (!onWait) return publishing
     const isPublished = publishing.then(() => true)
-    const over = new AbortController()
-    const wait = () => delay(waitMillis, false, { signal: over.signal, ref: false }).catch(() => true)
+    let timer: NodeJS.Timeout | undefined
+    const wait = () =>
+      new Promise<false>((resolve) => (timer = setTimeout(resolve, waitMillis, false).unref()))
     try {
       while (!(await Promise.race([isPublished, wait()]))) await onWait()
     } finally {
-      over.abort()
+      clearTimeout(timer)
     }
   }
 

@@ -22,7 +22,7 @@ export interface ServerLimits {
   readonly headersMillis: number
   /** ... to the end of its body. */
   readonly requestMillis: number
-  /** Between two requests on a connection. */
+  /** Between two requests on a connection. Longer than a load balancer keeps it: it would send a request into its end. */
   readonly keepAliveMillis: number
   /** With no byte in either direction: a client that does not read its answer. Longer than an event stream's heartbeat. */
   readonly idleMillis: number
@@ -36,8 +36,8 @@ export const defaultServerLimits: ServerLimits = {
   connectionsPerCaller: 2_500,
   headersMillis: 10_000,
   requestMillis: 30_000,
-  keepAliveMillis: 5_000,
-  idleMillis: 60_000,
+  keepAliveMillis: 65_000,
+  idleMillis: 70_000,
   checkMillis: 1_000,
   requestsPerConnection: 1_000,
 }

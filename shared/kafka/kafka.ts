@@ -184,7 +184,7 @@ const messageOverheadBytes = 1_024
  * The next fetch waits until what was fetched is handled, or for so long where some of it is slow: under load a fetch
  * for each few messages costs the broker and the services more than the messages do.
  */
-const fetchPauseMillis = 10
+const fetchPauseMillis = 25
 
 /** Before a message is handled again that failed and is no dead letter: at first, and at most. */
 const redeliveryPauseMillis = { first: 100, longest: 5_000 }

@@ -58,7 +58,7 @@ const variables = z.object({
   CONSUMER_STALL_LIMIT_MILLIS: millis.default(defaultTimings.stallLimitMillis),
   OFFSET_COMMIT_INTERVAL_MILLIS: millis.default(1_000),
   /** How often a process gives a sign of life and looks at those of others: producers/outbox/outbox.ts. */
-  WRITER_BEAT_INTERVAL_MILLIS: millis.default(1_000),
+  WRITER_BEAT_INTERVAL_MILLIS: millis.default(2_000),
   /** A process without a sign of life for so long is taken for dead, and others publish what it left. */
   WRITER_LEASE_MILLIS: millis.default(5_000),
   GATEWAY_PORT: port.default(8_080),

@@ -39,6 +39,15 @@ describe('streams, from the topics alone', () => {
     ])
   })
 
+  it('believe an event that says what it answers, whatever the clocks and the flow table say', () => {
+    const causedBy = 'checkout/c1@1/0'
+    const [request, users, ...others] = completedCheckout()
+    const told = users && { ...users, recorded: { ...users.recorded, causedBy: 'users/c1@9/0' } }
+    const messages = [request, told, ...others].flatMap((each) => each ?? [])
+    deepEqual(new Map(causes(messages) as [string, string][]).get('users/c1@1'), 'users/c1@9/0')
+    deepEqual(new Map(causes(completedCheckout()) as [string, string][]).get('users/c1@1'), causedBy)
+  })
+
   it('have their versions in order, whatever order the messages came in', () => {
     deepEqual(causes(completedCheckout().reverse()).sort(), causes(completedCheckout()).sort())
   })

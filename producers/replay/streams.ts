@@ -76,11 +76,12 @@ function commitsOf(
     const first = inOrder[0]?.chosen
     if (!first || version !== stream.length + 1) return undefined
     if (inOrder.some(({ index }, expected) => index !== expected)) return undefined
-    const { id, time, event } = first.recorded
+    const { id, time, causedBy, event } = first.recorded
     stream.push({
       checkoutId,
       version,
-      causedBy: fromOutside(event.type, checkoutId) ?? causes.get(id) ?? `not-on-the-topics/${id}`,
+      causedBy:
+        causedBy ?? fromOutside(event.type, checkoutId) ?? causes.get(id) ?? `not-on-the-topics/${id}`,
       at: new Date(time),
       events: inOrder.map(({ chosen }) => chosen.recorded.event),
       traceHeaders: traceHeadersOf(first),
@@ -89,7 +90,7 @@ function commitsOf(
   return stream
 }
 
-/** What no event has led to, as the gateway and the checkout service call it. */
+/** What no event has led to, as the gateway and the checkout service call it. For messages that do not say so themselves. */
 function fromOutside(type: EventType, checkoutId: string): string | undefined {
   if (type === 'CheckoutRequested') return `request/${checkoutId}`
   return type === 'CheckoutExpired' ? `deadline/${checkoutId}` : undefined

@@ -55,6 +55,7 @@ const data = {
 
 const anyRecorded: fc.Arbitrary<RecordedEvent> = fc.record(
   {
+    causedBy: fc.string({ minLength: 1, maxLength: 256 }),
     id: fc.string({ minLength: 1, maxLength: 256 }),
     checkoutId: fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/),
     time: fc
@@ -62,7 +63,7 @@ const anyRecorded: fc.Arbitrary<RecordedEvent> = fc.record(
       .map((time) => time.toISOString()),
     event: fc.constantFrom(...eventTypes).map((type) => ({ type, data: data[type] }) as SagaEvent),
   },
-  { noNullPrototype: true },
+  { noNullPrototype: true, requiredKeys: ['id', 'checkoutId', 'time', 'event'] },
 )
 
 describe('an event on Kafka', () => {
@@ -87,7 +88,8 @@ describe('an event on Kafka', () => {
   it('has the attributes of CloudEvents 1.0, binary mode', () => {
     const event: SagaEvent = { type: 'OrderConfirmed', data: data.OrderConfirmed }
     const time = '2026-11-23T12:00:00.000Z'
-    deepEqual(toMessage('orders', { id: 'orders/c@2/0', checkoutId: 'c', time, event }), {
+    const causedBy = 'payments/c@1/0'
+    deepEqual(toMessage('orders', { id: 'orders/c@2/0', checkoutId: 'c', time, causedBy, event }), {
       topic: 'orders',
       key: 'c',
       value: '{"orderId":"order-1"}',
@@ -98,6 +100,7 @@ describe('an event on Kafka', () => {
         ce_type: 'dev.sagascope.OrderConfirmed.v1',
         ce_subject: 'c',
         ce_time: time,
+        ce_causationid: causedBy,
         'content-type': 'application/json',
       },
     })

@@ -1,6 +1,6 @@
 /**
  * Events on Kafka: CloudEvents 1.0 in the Kafka protocol binding's binary mode, attributes in `ce_` headers
- * and JSON data in the value. The key is the checkout id, so that everything about one checkout stays in
+ * and JSON data in the value; what an event answers is the extension `causationid`. The key is the checkout id, so that everything about one checkout stays in
  * order. See https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
  */
 import { z } from 'zod'
@@ -48,7 +48,7 @@ export class PoisonMessage extends Error {
 }
 
 export function toMessage(service: Service, recorded: RecordedEvent): OutgoingMessage {
-  const { id, checkoutId, time, event } = recorded
+  const { id, checkoutId, time, causedBy, event } = recorded
   return {
     topic: topicOf[event.type],
     key: checkoutId,
@@ -60,6 +60,7 @@ export function toMessage(service: Service, recorded: RecordedEvent): OutgoingMe
       ce_type: cloudEventType(event.type),
       ce_subject: checkoutId,
       ce_time: time,
+      ...(causedBy !== undefined && { ce_causationid: causedBy }),
       'content-type': 'application/json',
     },
   }
@@ -77,6 +78,7 @@ const attributes = z.object({
   ce_id: identifier,
   ce_subject: checkoutIdentifier,
   ce_time: z.iso.datetime({ offset: true }),
+  ce_causationid: identifier.optional(),
 })
 
 /** What was read of messages in hand: whose they are to handle, and what they say, are asked one after the other. */
@@ -97,13 +99,14 @@ function parse(message: IncomingMessage): RecordedEvent {
   if (!type) throw new PoisonMessage('not_a_cloud_event', `ce_type is ${quoted(message.headers.ce_type)}`)
   const read = attributes.safeParse(message.headers)
   if (!read.success) throw new PoisonMessage('not_a_cloud_event', summary(read.error))
-  const { ce_id: id, ce_subject: checkoutId, ce_time: time } = read.data
+  const { ce_id: id, ce_subject: checkoutId, ce_time: time, ce_causationid: causedBy } = read.data
   if (message.key !== checkoutId) {
     throw new PoisonMessage('not_a_cloud_event', 'the key is not the checkout id that ce_subject names')
   }
   const data = parseJson(message.value)
   try {
-    return { id, checkoutId, time, event: parseEvent(type, data) }
+    const event = parseEvent(type, data)
+    return { id, checkoutId, time, ...(causedBy !== undefined && { causedBy }), event }
   } catch (error) {
     if (!(error instanceof z.ZodError)) throw error
     throw new PoisonMessage('not_of_the_contract', `${type}: ${summary(error)}`)

@@ -228,6 +228,7 @@ function fromDocument(document: CommitDocument): Commit {
       id: `${_id}/${index.toString()}`,
       checkoutId,
       time,
+      causedBy,
       event,
     })),
   }

@@ -117,6 +117,11 @@ export interface RecordedEvent<E extends SagaEvent = SagaEvent> {
   readonly checkoutId: string
   /** When it was committed, RFC 3339. */
   readonly time: string
+  /**
+   * What it answers: an event's id, `request/<checkout id>` or `deadline/<checkout id>`. Not told by messages from before
+   * they had it.
+   */
+  readonly causedBy?: string
   readonly event: E
 }
 

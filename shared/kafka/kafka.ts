@@ -329,7 +329,7 @@ export class KafkaConnection {
    * @throws KafkaUnavailable after some 20 s without Kafka
    */
   async startConsumer(options: ConsumerOptions): Promise<RunningConsumer> {
-    const { sessionTimeoutMillis, rebalanceTimeoutMillis, drainMillis } = this.#timings
+    const { sessionTimeoutMillis, rebalanceTimeoutMillis, drainMillis, closeMillis } = this.#timings
     const { kafka, sockets } = this.#createClient()
     let stopping = false
     const stopped = new AbortController()
@@ -554,10 +554,7 @@ export class KafkaConnection {
         } catch (error) {
           this.#log.warn({ 'event.name': 'kafka.not_drained', err: error }, 'what is left is delivered again')
         }
-        // As long as the messages took at most: what is not committed, all of it is delivered again.
-        await within(drainMillis, 'the last offsets', commitOffsets()).catch((error: unknown) => {
-          this.#log.warn({ 'event.name': 'kafka.offsets_not_committed', err: error }, 'delivered again')
-        })
+        await within(closeMillis, 'the last offsets', commitOffsets()).catch(() => undefined)
         clearInterval(tickTimer)
         await this.#close(() => consumer.disconnect(), sockets)
       },

@@ -23,7 +23,7 @@ export interface KafkaTimings {
    * for so long will not come back by itself: its process is to be ended. Long enough for a broker to restart.
    */
   readonly stallLimitMillis: number
-  /** When a consumer stops: how long messages in hand may take, and then their offsets. The rest is delivered again. */
+  /** When a consumer stops: how long messages in hand may take. What is not done then is delivered again. */
   readonly drainMillis: number
   /** When a client stops: how long its last requests may take. Then its sockets are closed. */
   readonly closeMillis: number

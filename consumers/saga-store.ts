@@ -100,7 +100,7 @@ export class ModelStore {
     const time = at.toISOString()
     const commit: StoredCommit = {
       ...{ id: _id, service: this.service, checkoutId, version, causedBy, at, traceHeaders, writer, seq },
-      events: events.map((event, index) => ({ id: `${_id}/${index}`, checkoutId, time, event })),
+      events: events.map((event, index) => ({ id: `${_id}/${index}`, checkoutId, time, causedBy, event })),
     }
     this.#commits.push(commit)
     this.#options.onInsert(commit)

@@ -100,9 +100,12 @@ const cloudEvent: Json = {
       ce_type: text('The event type and its version.'),
       ce_subject: text('The checkout id, which is the key as well.', { pattern: '^[A-Za-z0-9_-]{1,64}$' }),
       ce_time: text('When it was committed, RFC 3339.', { format: 'date-time' }),
-      ce_causationid: text('What it answers: an event’s id, request/<checkout id> or deadline/<checkout id>.', {
-        examples: ['users/4f9c2a@1/0'],
-      }),
+      ce_causationid: text(
+        'What it answers: an event’s id, request/<checkout id> or deadline/<checkout id>.',
+        {
+          examples: ['users/4f9c2a@1/0'],
+        },
+      ),
       'content-type': text('Of the value.', { const: 'application/json' }),
       traceparent: text('W3C Trace Context of the span that published it.', {
         pattern: '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}',

@@ -22,7 +22,7 @@ export interface ServerLimits {
   readonly headersMillis: number
   /** ... to the end of its body. */
   readonly requestMillis: number
-  /** Between two requests on a connection. Longer than a load balancer keeps it: it would send a request into its end. */
+  /** Between two requests on a connection. Longer than load balancers keep it, which would else send into one that is closing. */
   readonly keepAliveMillis: number
   /** With no byte in either direction: a client that does not read its answer. Longer than an event stream's heartbeat. */
   readonly idleMillis: number

@@ -1,6 +1,7 @@
 /** For tests: the event store's promises without a server. */
 import type { Service } from '../shared/saga/events.ts'
 import type { AppendResult, Commit, EventStore, NewCommit, Stream } from '../shared/kernel/event-store.ts'
+import { commitFrom } from '../shared/kernel/event-store.ts'
 
 export class InMemoryEventStore implements Pick<EventStore, 'service' | 'append' | 'find' | 'read'> {
   readonly service: Service
@@ -11,20 +12,14 @@ export class InMemoryEventStore implements Pick<EventStore, 'service' | 'append'
     this.service = service
   }
 
-  async append({ at, events, ...commit }: NewCommit): Promise<AppendResult> {
+  async append(commit: NewCommit): Promise<AppendResult> {
     await setImmediatePassed()
     const { checkoutId, version, causedBy } = commit
     const stream = this.#streams.get(checkoutId) ?? []
     if (stream.some((earlier) => earlier.causedBy === causedBy)) return { outcome: 'duplicate' }
     if (stream.length !== version - 1) return { outcome: 'conflict' }
-    const id = `${this.service}/${checkoutId}@${version}`
-    const recorded = events.map((event, index) => ({
-      id: `${id}/${index}`,
-      checkoutId,
-      time: at.toISOString(),
-      event,
-    }))
-    const appended = { ...commit, id, events: recorded, writer: 'in memory', seq: ++this.#seq }
+    const _id = `${this.service}/${checkoutId}@${version}`
+    const appended = commitFrom({ _id, ...commit, writer: 'in memory', seq: ++this.#seq })
     this.#streams.set(checkoutId, [...stream, appended])
     return { outcome: 'appended', commit: appended }
   }

@@ -1,7 +1,8 @@
 /**
  * Events on Kafka: CloudEvents 1.0 in the Kafka protocol binding's binary mode, attributes in `ce_` headers
- * and JSON data in the value; what an event answers is the extension `causationid`. The key is the checkout id, so that everything about one checkout stays in
- * order. See https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+ * and JSON data in the value; what an event answers is the extension `causationid`. The key is the checkout id, so that
+ * everything about one checkout stays in order.
+ * See https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
  */
 import { z } from 'zod'
 import { checkoutIdPattern } from '../saga/checkout-id.ts'

@@ -133,7 +133,7 @@ export class EventStore {
 
   async find(checkoutId: string, version: number): Promise<Commit | undefined> {
     const document = await this.#commits.findOne({ _id: commitId(this.service, checkoutId, version) })
-    return document ? fromDocument(document) : undefined
+    return document ? commitFrom(document) : undefined
   }
 
   /**
@@ -172,7 +172,7 @@ export class EventStore {
     const { writer } = this
     if (outcome === 'inserted') {
       await writer.confirm()
-      return { outcome: 'appended', commit: fromDocument(document) }
+      return { outcome: 'appended', commit: commitFrom(document) }
     }
     // Servers differ in how they name the violated index, so ask the data which it was.
     const taken = await this.find(document.checkoutId, document.version)
@@ -209,11 +209,12 @@ export class EventStore {
       .sort({ seq: 1 })
       .limit(limit)
       .toArray()
-    return documents.map(fromDocument)
+    return documents.map(commitFrom)
   }
 }
 
-function fromDocument(document: CommitDocument): Commit {
+/** A commit as it is stored, its events each with its id, its time and what it answers. */
+export function commitFrom(document: CommitDocument): Commit {
   const { _id, at, events, checkoutId, version, causedBy, traceHeaders, writer, seq } = document
   const time = at.toISOString()
   return {
